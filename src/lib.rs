@@ -1,0 +1,26 @@
+//! Annals: version control for collections of files that are too big, too many or too scattered
+//! for git.
+//!
+//! # The floor plan
+//!
+//! A module uses only floors below it; neighbours on a floor do not know each other.
+//! `tests/tidy.rs` reads this table and holds the code to it.
+//!
+//! ```text
+//! 8  ops
+//! 7  repo
+//! 6  worktree
+//! 5  diff history
+//! 4  store index config
+//! 3  blobs table
+//! 2  disk
+//! 1  chunk object
+//! 0  codec hash path clock progress
+//! ```
+
+pub mod clock;
+pub mod codec;
+pub mod hash;
+pub mod object;
+pub mod path;
+pub mod progress;
