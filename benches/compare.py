@@ -11,7 +11,7 @@ What it needs
       BIN    ten large binaries, 4.7 GB;  BINv2  the same after small edits, every path changed
       TINY   a million files of about 60 bytes in nested directories
       FLAT   200,000 files in one directory
-    Only those that the chosen works use. About 15 GB must be free in ROOT beside them.
+    Only those that the chosen works use. About 20 GB must be free in ROOT beside them.
   * A tmpfs (--tmpfs, default /dev/shm) with twice the size of BIN free, for the restores.
   * Peers on PATH or in --peer-bin DIR: bupstash and conserve are the yardsticks, git is needed; with --all-peers
     also restic, borg, git-annex and git-lfs, once each. A peer that is missing is left out and the report says so.
@@ -54,6 +54,7 @@ import zlib
 
 WORKS = ["src", "bin", "tiny", "status", "change", "path", "restore", "switch", "log", "diff"]
 INDEX = ("index", "lookup")  # what a repository keeps for speed, beside what it records
+ONCE = ("restic", "borg", "git", "git-annex", "git-lfs")  # measured in the first round only
 MB = 1e6
 
 
@@ -397,6 +398,8 @@ class Bench:
 
     def recorders(self, corpus):
         """The peers that record a directory: {name: (make the store, record, where its bytes are)}."""
+        if not self.stores:
+            self.discard(self.path("stores"))  # what an earlier run left
         p = {
             "bupstash": ("bupstash init -r {s}/r && bupstash new-key -o {s}/k",
                          "bupstash put -q -r {s}/r -k {s}/k --send-log {s}/log name={tag} {dir}"),
@@ -453,7 +456,7 @@ class Bench:
             if name != "TINY" and i:
                 self.warm(name)
             for tool in tools if i % 2 == 0 else tools[::-1]:
-                if i and tool in ("restic", "borg", "git"):
+                if i and tool in ONCE:
                     continue
                 if tool == "annals":
                     repo = os.path.join(self.corpus(name), ".annals")
@@ -468,6 +471,8 @@ class Bench:
                     store = self.new_store(tool, name, peers[tool][0])
                     if self.measure(row, tool, self.fill(peers[tool][1], name, store)):
                         row.note(tool, f"store {self.store_bytes(tool, store) / MB:.1f} MB", store=self.store_bytes(tool, store) / MB)
+                    if tool in ONCE:
+                        self.discard(store)
 
     def work_src(self):
         self.first("SRC", "first record of SRC", ratio_to(["bupstash"], 0.6), at_most("store", "store", 200, "MB"))
@@ -484,7 +489,7 @@ class Bench:
         tools = list(peers) + (["annals"] if self.annals else [])
         for i in range(self.runs):
             for tool in tools if i % 2 == 0 else tools[::-1]:
-                if i and tool not in ("bupstash", "conserve", "annals"):
+                if i and tool in ONCE:
                     continue
                 self.warm("BIN", "BINv2")
                 if tool == "annals":
@@ -504,6 +509,7 @@ class Bench:
                     continue
                 store = self.new_store(tool, "BIN", peers[tool][0])
                 if not self.measure(one, tool, self.fill(peers[tool][1], "BIN", store)):
+                    self.discard(store)
                     continue
                 before = self.store_bytes(tool, store)
                 one.note(tool, f"store {before / MB:.1f} MB", store=before / MB)
@@ -516,6 +522,9 @@ class Bench:
                 if self.measure(two, tool, self.fill(peers[tool][1], "BIN", store, "z", self.corpus("BINv2"))):
                     added = (self.store_bytes(tool, store) - before) / MB
                     two.note(tool, f"added {added:.2f} MB", added=added)
+                if tool in ONCE:
+                    self.discard(store)
+                    self.discard(self.path("stores", "old"))
 
     def bin_tree(self):
         """A working tree for annals with the files of BIN, by hard links."""
@@ -810,7 +819,7 @@ class Bench:
 
     def report(self, works):
         out = ["# annals and its peers" if self.annals else "# The peers of annals", "",
-               f"Made by `benches/compare.py`, {time.strftime('%Y-%m-%d', time.gmtime())}; works: {', '.join(works)}; "
+               f"Made by `benches/{os.path.basename(sys.argv[0])}`, {time.strftime('%Y-%m-%d', time.gmtime())}; works: {', '.join(works)}; "
                f"medians of {self.runs} runs (cheap ones {self.cheap} or more).", "", "Machine: " + self.machine(), ""]
         out += self.versions() + ["", "## Result", "",
                                   "| work | peers: median s (peak MB) | annals: median s (peak MB) | ratio or value | wanted | met |",

@@ -5,7 +5,7 @@
 //! no decision is taken anywhere by comparing this clock with another machine's.
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::codec::{Decode, Encode};
@@ -158,6 +158,22 @@ impl Random for SeededRandom {
         let mut bytes = [0; 16];
         hasher.finalize_xof().fill(&mut bytes);
         bytes
+    }
+}
+
+/// Clock and random source together, as everything that writes needs them.
+#[derive(Clone, Debug)]
+pub struct Env {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives random bytes.
+    pub random: Arc<dyn Random>,
+}
+
+impl Env {
+    /// The machine's own.
+    pub fn system() -> Self {
+        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
     }
 }
 

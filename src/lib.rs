@@ -18,9 +18,14 @@
 //! 0  codec hash path clock progress
 //! ```
 
+pub mod chunk;
 pub mod clock;
 pub mod codec;
+pub mod disk;
 pub mod hash;
 pub mod object;
 pub mod path;
 pub mod progress;
+pub mod repo;
+pub mod store;
+pub mod table;

@@ -24,8 +24,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use crate::clock::Time;
-pub use faulty::{Counts, FaultyDisk, Fault};
-pub use memory::{Limits, MemoryDisk, Survival};
+pub use faulty::{Counts, Fault, FaultyDisk};
+pub use memory::{Limits, MemoryDisk, Survival, TreeEntry};
 pub use os::OsDisk;
 
 /// A file system, entered by the paths people type.
@@ -159,6 +159,10 @@ pub trait Dir: Send + Sync + fmt::Debug {
 
     /// Makes everything written to this file system durable (`syncfs`).
     fn sync_file_system(&self) -> io::Result<()>;
+
+    /// A number of the file system that stays the same between mounts, so that a copy on another
+    /// one can be told from the original. 0 where the system does not tell.
+    fn file_system_id(&self) -> io::Result<u64>;
 
     /// Takes a kernel lock on the file `path`, which is created if need be. The lock goes when the
     /// guard is dropped or the process dies. With [`Wait::No`], `None` means that someone else has

@@ -18,7 +18,7 @@ use crate::codec::{Decode, Encode};
 pub use prefix::Prefix;
 
 /// The name of an object: a BLAKE3 hash.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct Id([u8; 32]);
 
 /// The BLAKE3 hash of a file's whole bytes, what `b3sum` prints.

@@ -1,0 +1,54 @@
+//! Finding the repository that a directory is in.
+
+use std::path::{Path, PathBuf};
+
+use crate::disk::{Disk, FileKind};
+use crate::path::RepoPath;
+
+use super::Error;
+
+/// Where a repository is.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The directory that holds its state.
+    pub state: PathBuf,
+    /// The root of its working tree.
+    pub worktree: Option<PathBuf>,
+    /// The directory it was looked for from, within the working tree.
+    pub here: RepoPath,
+}
+
+/// Looks for a repository at `start` and above it.
+pub fn discover(disk: &dyn Disk, start: &Path) -> Result<Found, Error> {
+    let absolute = disk.canonical(start).map_err(|source| Error::Io {
+        action: "open",
+        path: start.to_owned(),
+        source,
+    })?;
+    let mut at: Option<&Path> = Some(&absolute);
+    while let Some(path) = at {
+        if let Ok(dir) = disk.open(path) {
+            let has =
+                |name: &str, kind| dir.stat(name.as_bytes()).is_ok_and(|stat| stat.kind == kind);
+            if has(".annals", FileKind::Directory) && has(".annals/format", FileKind::File) {
+                let here = absolute.strip_prefix(path).unwrap_or(Path::new(""));
+                let here = RepoPath::new(here.as_os_str().as_encoded_bytes().to_vec());
+                return Ok(Found {
+                    state: path.join(".annals"),
+                    worktree: Some(path.to_owned()),
+                    here: here.unwrap_or_default(),
+                });
+            }
+            let is_bare = has("format", FileKind::File)
+                && has("journal", FileKind::Directory)
+                && has("packs", FileKind::Directory);
+            if is_bare {
+                let is_state = path.file_name().is_some_and(|name| name == ".annals");
+                let worktree = if is_state { path.parent().map(Path::to_owned) } else { None };
+                return Ok(Found { state: path.to_owned(), worktree, here: RepoPath::root() });
+            }
+        }
+        at = path.parent();
+    }
+    Err(Error::NotFound(absolute))
+}

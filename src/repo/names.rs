@@ -1,0 +1,1 @@
+//! Names: what revisions are made of, as this repository sees them.

@@ -1,0 +1,579 @@
+//! Batches: many objects on their way into packs.
+//!
+//! A batch deduplicates against the store and against itself, and notes which packs it relied on
+//! where it left something out. Each thread puts objects through a [`Writer`] of its own, which
+//! compresses frames without holding anybody up; full packs are synced in the background. Nothing
+//! is visible until the batch is sealed and published. A long batch lists its packs as it goes
+//! ([`Batch::list_session`]), so that what was done is not lost when it is interrupted.
+
+use std::collections::{BTreeSet, HashSet};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::disk::{self, Lock, Wait};
+use crate::hash::{Id, Kind, hex};
+use crate::object::{Manifest, Object, Sink, Table, TableRow};
+
+use super::lookup::Indexed;
+use super::pack::{Frame, FrameBuilder, Level, PackWriter, Written, frame};
+use super::{Class, Effect, Error, PackInfo, Publication, State, Store, pack_path};
+
+/// A frame is finished when it has so many bytes.
+const FRAME_BYTES: usize = 256 << 10;
+/// Chunks of at least so many bytes stand alone if they do not compress.
+const ALONE_BYTES: usize = 32 << 10;
+/// Packs have at least so many bytes before they are sealed.
+const PACK_BYTES: u64 = 64 << 20;
+/// And at most so many.
+const MOST_PACK_BYTES: u64 = 1 << 30;
+/// A store has at most about so many large packs.
+const PACKS_AIMED_AT: u64 = 16_384;
+/// A session lists its packs when it has so many.
+pub(super) const SESSION_PACKS: usize = 64;
+const SHARDS: usize = 64;
+
+/// Objects on their way into packs of a store.
+#[derive(Debug)]
+pub struct Batch<'s> {
+    store: &'s Store,
+    session: String,
+    lock: Option<Lock>,
+    base: Arc<State>,
+    pack_bytes: u64,
+    known: Vec<Mutex<HashSet<(Id, Kind)>>>,
+    relied: Mutex<BTreeSet<String>>,
+    open: [Mutex<Option<Open>>; 4],
+    closing: Mutex<Vec<JoinHandle<io::Result<Finished>>>>,
+    finished: Mutex<Vec<Finished>>,
+    /// Content ids of manifests that were put, with the manifests' ids.
+    contents: Mutex<Vec<(Id, Id)>>,
+    has_listed: Mutex<bool>,
+    made: Mutex<Made>,
+}
+
+/// A pack that is being written.
+#[derive(Debug)]
+struct Open {
+    path: String,
+    writer: PackWriter,
+}
+
+/// A pack that is complete under its temporary name.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) path: String,
+    pub(super) written: Written,
+}
+
+/// What a batch has made so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// New objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The bytes they take in packs.
+    pub stored: u64,
+}
+
+/// Packs that are complete, durable and under their final names: ready to be published.
+#[derive(Debug)]
+#[must_use = "sealed packs that are not published are garbage"]
+pub struct Sealed {
+    pub(super) packs: Vec<PackInfo>,
+    pub(super) removed: Vec<(String, Option<String>)>,
+    pub(super) indexed: Vec<Indexed>,
+    pub(super) relied: BTreeSet<String>,
+    pub(super) base: u64,
+    pub(super) session: Option<String>,
+    folder: String,
+    /// Held until the packs are published: then the session's folder goes.
+    lock: Option<Lock>,
+    /// What the batch made.
+    pub made: Made,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'s> Batch<'s> {
+    /// Begins a batch on what the store holds now.
+    pub fn begin(store: &'s Store) -> Result<Self, Error> {
+        let session = hex(&store.env.random.sixteen()[..8]);
+        let folder = format!("tmp/{session}");
+        match store.dir.make_dir(folder.as_bytes(), 0o777) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                disk::make_dirs(&*store.dir, folder.as_bytes())
+            }
+            made => made,
+        }
+        .map_err(Error::io("create", &folder))?;
+        let lock = match store.dir.lock(format!("{folder}/lock").as_bytes(), Wait::No) {
+            Ok(lock) => lock,
+            // Without locks the folder is cleaned up by age, by gc.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
+            Err(error) => return Err(Error::io("lock", &folder)(error)),
+        };
+        let base = store.state();
+        let total: u64 = base.packs.values().map(|pack| pack.bytes).sum();
+        Ok(Self {
+            store,
+            session,
+            lock,
+            pack_bytes: (total / PACKS_AIMED_AT).clamp(PACK_BYTES, MOST_PACK_BYTES),
+            base,
+            known: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            relied: Mutex::default(),
+            open: Default::default(),
+            closing: Mutex::default(),
+            finished: Mutex::default(),
+            contents: Mutex::default(),
+            has_listed: Mutex::new(false),
+            made: Mutex::default(),
+        })
+    }
+
+    /// The store it writes to.
+    pub fn store(&self) -> &'s Store {
+        self.store
+    }
+
+    /// The state it was begun on.
+    pub fn base(&self) -> &State {
+        &self.base
+    }
+
+    /// Its session's name: the folder below `tmp/` that is its own.
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// A door for one thread.
+    pub fn writer(&self) -> Writer<'_, 's> {
+        Writer { batch: self, frames: Default::default() }
+    }
+
+    /// What was made so far.
+    pub fn made(&self) -> Made {
+        *locked(&self.made)
+    }
+
+    /// Whether the object need not be put: it is in the store or on its way. Relies on it.
+    pub fn has(&self, kind: Kind, id: &Id) -> bool {
+        if kind == Kind::Chunk && *id == Id::EMPTY {
+            return true;
+        }
+        if locked(self.shard(id)).contains(&(*id, kind)) {
+            return true;
+        }
+        self.is_stored(kind, id)
+    }
+
+    fn is_stored(&self, kind: Kind, id: &Id) -> bool {
+        let lookup = self.store.lookup();
+        let Some(place) = lookup.find(&self.store.state(), kind, id) else { return false };
+        let mut relied = locked(&self.relied);
+        if !relied.contains(&place.pack) {
+            relied.insert(place.pack);
+        }
+        true
+    }
+
+    fn shard(&self, id: &Id) -> &Mutex<HashSet<(Id, Kind)>> {
+        &self.known[usize::from(id.as_bytes()[31]) % SHARDS]
+    }
+
+    /// Claims an object for the caller; `false` if it is there or somebody else has claimed it.
+    fn claim(&self, kind: Kind, id: &Id) -> bool {
+        if self.is_stored(kind, id) {
+            return false;
+        }
+        locked(self.shard(id)).insert((*id, kind))
+    }
+
+    fn push_frame(&self, class: Class, frame: &Frame) -> Result<(), Error> {
+        {
+            let mut made = locked(&self.made);
+            made.objects += u64::from(frame.row.objects);
+            made.bytes += u64::from(frame.row.raw);
+            made.stored += u64::from(frame.row.stored);
+        }
+        let mut open = locked(&self.open[class as usize]);
+        if let Some(full) = open.take_if(|open| !open.writer.has_room_for(frame.objects.len())) {
+            self.close_in_background(full);
+        }
+        if open.is_none() {
+            *open = Some(self.create_pack(class)?);
+        }
+        if let Some(current) = &mut *open {
+            current.writer.push(frame).map_err(Error::io("write", &current.path))?;
+        }
+        if let Some(full) = open.take_if(|open| open.writer.bytes() >= self.pack_bytes) {
+            self.close_in_background(full);
+        }
+        Ok(())
+    }
+
+    pub(super) fn create_writer(&self, class: Class) -> Result<(String, PackWriter), Error> {
+        let name = hex(&self.store.env.random.sixteen());
+        let path = format!("tmp/{}/{name}.pack", self.session);
+        let writer = PackWriter::create(&*self.store.dir, &path, class)
+            .map_err(Error::io("create", &path))?;
+        Ok((path, writer))
+    }
+
+    fn create_pack(&self, class: Class) -> Result<Open, Error> {
+        let (path, writer) = self.create_writer(class)?;
+        Ok(Open { path, writer })
+    }
+
+    fn close_in_background(&self, full: Open) {
+        let close = move || {
+            let Open { path, writer } = full;
+            Ok(Finished { written: writer.finish()?, path })
+        };
+        locked(&self.closing).push(std::thread::spawn(close));
+    }
+
+    /// Waits for packs that are being synced.
+    fn join_closing(&self) -> Result<(), Error> {
+        for handle in std::mem::take(&mut *locked(&self.closing)) {
+            let failed = Error::io("write", "tmp");
+            let finished = match handle.join() {
+                Ok(finished) => finished.map_err(failed)?,
+                Err(_) => return Err(failed(io::Error::other("a thread died"))),
+            };
+            locked(&self.finished).push(finished);
+        }
+        Ok(())
+    }
+
+    /// Ends the packs that are open, content before metadata, so that the tables of the content
+    /// packs are in the metadata. All writers must have been flushed.
+    fn finish_open(&self) -> Result<(), Error> {
+        self.join_closing()?;
+        for class in [Class::List, Class::Near, Class::Data] {
+            self.finish_class(class)?;
+        }
+        self.put_tables()?;
+        self.finish_class(Class::Meta)?;
+        // A metadata pack may have filled up with tables and gone to the background.
+        self.join_closing()
+    }
+
+    fn finish_class(&self, class: Class) -> Result<(), Error> {
+        if let Some(Open { path, writer }) = locked(&self.open[class as usize]).take() {
+            let written = writer.finish().map_err(Error::io("write", &path))?;
+            locked(&self.finished).push(Finished { path, written });
+        }
+        Ok(())
+    }
+
+    fn put_tables(&self) -> Result<(), Error> {
+        let tables: Vec<Vec<u8>> = locked(&self.finished)
+            .iter()
+            .filter_map(|finished| table_of(&finished.written))
+            .map(|table| table.to_bytes())
+            .collect();
+        let mut writer = self.writer();
+        for table in tables {
+            writer.put(Kind::Table, table)?;
+        }
+        writer.flush()
+    }
+
+    /// Lists the packs that are complete so far, if they are many or `force` says so: an
+    /// interrupted batch need not do them again. Call with no writer holding unfinished frames
+    /// that `seen` speaks of.
+    pub fn list_session(&self, force: bool, actor: &str) -> Result<bool, Error> {
+        {
+            let closing = locked(&self.closing).len();
+            if !force && locked(&self.finished).len() + closing < SESSION_PACKS {
+                return Ok(false);
+            }
+        }
+        self.finish_open()?;
+        let finished = std::mem::take(&mut *locked(&self.finished));
+        if finished.is_empty() {
+            return Ok(false);
+        }
+        let placed = self.place(finished, Some(&self.session))?;
+        let sealed = Sealed {
+            packs: placed.iter().map(|(info, _)| info.clone()).collect(),
+            removed: Vec::new(),
+            indexed: placed.into_iter().map(|(_, indexed)| indexed).collect(),
+            relied: locked(&self.relied).clone(),
+            base: self.base.number,
+            session: None,
+            folder: String::new(),
+            lock: None,
+            made: Made::default(),
+        };
+        let publication = Publication::new("session", actor).with_packs(sealed);
+        self.store.publish(publication)?;
+        *locked(&self.has_listed) = true;
+        // They are in the lookup now; memory stays bounded.
+        for shard in &self.known {
+            locked(shard).clear();
+        }
+        locked(&self.contents).clear();
+        Ok(true)
+    }
+
+    /// Gives finished packs their final names and makes these durable.
+    fn place(
+        &self,
+        finished: Vec<Finished>,
+        session: Option<&str>,
+    ) -> Result<Vec<(PackInfo, Indexed)>, Error> {
+        let dir = &*self.store.dir;
+        let contents = locked(&self.contents).clone();
+        let mut placed = Vec::new();
+        let mut folders = BTreeSet::new();
+        for Finished { path, written } in finished {
+            let random = hex(&self.store.env.random.four());
+            let name = format!("{}-{random}", written.hash.short(32));
+            let target = pack_path(written.class, &name);
+            let folder = target[..target.len() - name.len() - 1].to_owned();
+            if folders.insert(folder.clone()) {
+                disk::make_dirs(dir, folder.as_bytes()).map_err(Error::io("create", &folder))?;
+            }
+            dir.rename(path.as_bytes(), dir, target.as_bytes())
+                .map_err(Error::io("rename", &path))?;
+            let info = PackInfo {
+                class: written.class,
+                name: name.clone(),
+                hash: written.hash,
+                bytes: written.bytes,
+                table: table_of(&written).map(|table| table.id()),
+                session: session.map(str::to_owned),
+            };
+            let contents = if written.class == Class::Meta { contents.clone() } else { Vec::new() };
+            let indexed = Indexed { name, class: written.class, table: written.table, contents };
+            placed.push((info, indexed));
+        }
+        for folder in folders {
+            let synced = dir.dir(folder.as_bytes()).and_then(|folder| folder.sync());
+            synced.map_err(Error::io("sync", &folder))?;
+        }
+        Ok(placed)
+    }
+
+    /// Ends the batch: everything put is durable afterwards. All writers must have been flushed.
+    pub fn seal(mut self) -> Result<Sealed, Error> {
+        self.join_closing()?;
+        for class in [Class::List, Class::Near, Class::Data] {
+            self.finish_class(class)?;
+        }
+        let mut merges = Vec::new();
+        for class in [Class::List, Class::Near, Class::Data] {
+            merges.extend(self.consolidate(class)?);
+        }
+        self.put_tables()?;
+        self.finish_class(Class::Meta)?;
+        self.join_closing()?;
+        merges.extend(self.consolidate(Class::Meta)?);
+        let finished = std::mem::take(&mut *locked(&self.finished));
+        let temporary: Vec<String> =
+            finished.iter().map(|finished| finished.path.clone()).collect();
+        let placed = self.place(finished, None)?;
+        let mut removed = Vec::new();
+        for (path, names) in merges {
+            let at = temporary.iter().position(|temporary| *temporary == path);
+            let into = at.and_then(|at| placed.get(at)).map(|(info, _)| info.name.clone());
+            removed.extend(names.into_iter().map(|name| (name, into.clone())));
+        }
+        let has_listed = *locked(&self.has_listed);
+        Ok(Sealed {
+            packs: placed.iter().map(|(info, _)| info.clone()).collect(),
+            removed,
+            indexed: placed.into_iter().map(|(_, indexed)| indexed).collect(),
+            relied: std::mem::take(&mut *locked(&self.relied)),
+            base: self.base.number,
+            session: has_listed.then(|| self.session.clone()),
+            folder: format!("tmp/{}", self.session),
+            lock: self.lock.take(),
+            made: *locked(&self.made),
+        })
+    }
+
+    /// Merges small packs of this class if there are too many; returns the temporary path of the
+    /// merged pack and the names of the packs that are in it.
+    fn consolidate(&self, class: Class) -> Result<Option<(String, Vec<String>)>, Error> {
+        let mut finished = locked(&self.finished);
+        let tables: BTreeSet<Id> =
+            finished.iter().filter_map(|f| table_of(&f.written)).map(|table| table.id()).collect();
+        let own: Vec<usize> = (0..finished.len())
+            .filter(|&at| {
+                let written = &finished[at].written;
+                written.class == class && written.bytes < super::consolidate::SMALL_PACK
+            })
+            .collect();
+        let Some(plan) = super::consolidate::plan(&self.base, class, own.len()) else {
+            return Ok(None);
+        };
+        let (path, writer) = self.create_writer(class)?;
+        let own_paths: Vec<String> = own.iter().map(|&at| finished[at].path.clone()).collect();
+        let merged =
+            super::consolidate::merge(self.store, writer, class, &plan, &own_paths, &tables)?;
+        let Some((written, names)) = merged else { return Ok(None) };
+        for at in own.into_iter().rev() {
+            let Finished { path, .. } = finished.remove(at);
+            self.store.dir.remove_file(path.as_bytes()).map_err(Error::io("remove", &path))?;
+        }
+        finished.push(Finished { path: path.clone(), written });
+        Ok(Some((path, names)))
+    }
+}
+
+impl Drop for Batch<'_> {
+    /// An abandoned batch takes its files with it; what it has listed stays.
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            let _ = self.join_closing();
+            for open in &self.open {
+                locked(open).take();
+            }
+            if !*locked(&self.has_listed) {
+                remove_folder(self.store, &format!("tmp/{}", self.session));
+            }
+        }
+    }
+}
+
+impl Sealed {
+    /// The session's folder is no longer needed.
+    pub(super) fn release(mut self, store: &Store) {
+        if !self.folder.is_empty() {
+            remove_folder(store, &self.folder);
+        }
+        self.lock.take();
+    }
+}
+
+/// Removes a session's folder. What cannot be removed is garbage that gc finds.
+pub(super) fn remove_folder(store: &Store, folder: &str) {
+    if let Ok(dir) = store.dir.dir(folder.as_bytes()) {
+        for found in dir.list().unwrap_or_default() {
+            let _ = dir.remove_file(&found.name);
+        }
+        let _ = store.dir.remove_dir(folder.as_bytes());
+    }
+}
+
+/// The table object of a content pack.
+fn table_of(written: &Written) -> Option<Table> {
+    let kind = match written.class {
+        Class::Meta => return None,
+        Class::List => Kind::List,
+        Class::Near | Class::Data => Kind::Chunk,
+    };
+    let mut rows: Vec<TableRow> = written
+        .table
+        .objects
+        .iter()
+        .map(|row| TableRow { id: row.id, length: row.length })
+        .collect();
+    rows.sort_unstable();
+    rows.dedup_by_key(|row| row.id);
+    Some(Table { kind: kind.number(), rows })
+}
+
+/// One thread's door into a batch.
+#[derive(Debug)]
+pub struct Writer<'b, 's> {
+    batch: &'b Batch<'s>,
+    frames: [FrameBuilder; 4],
+}
+
+impl<'b, 's> Writer<'b, 's> {
+    /// The batch.
+    pub fn batch(&self) -> &'b Batch<'s> {
+        self.batch
+    }
+
+    /// Puts a chunk whose id is known. Returns whether it was new.
+    pub fn put_chunk(&mut self, class: Class, id: Id, bytes: &[u8]) -> Result<bool, Error> {
+        if bytes.is_empty() || !self.batch.claim(Kind::Chunk, &id) {
+            return Ok(false);
+        }
+        if bytes.len() >= ALONE_BYTES && !frame::compresses(bytes) {
+            self.batch.push_frame(class, &Frame::alone(Kind::Chunk, id, bytes))?;
+            return Ok(true);
+        }
+        self.gather(class, Kind::Chunk, id, bytes)?;
+        Ok(true)
+    }
+
+    /// Puts a chunk list node, wherever chunk lists belong.
+    fn gather(&mut self, class: Class, kind: Kind, id: Id, bytes: &[u8]) -> Result<(), Error> {
+        let builder = &mut self.frames[class as usize];
+        if builder.len() + bytes.len() > FRAME_BYTES && !builder.is_empty() {
+            let frame = builder.finish(Level::Fast);
+            self.batch.push_frame(class, &frame)?;
+        }
+        self.frames[class as usize].push(kind, id, bytes);
+        Ok(())
+    }
+
+    /// Puts a manifest and remembers which content it is of.
+    pub fn put_manifest(&mut self, manifest: &Manifest) -> Result<Id, Error> {
+        let id = self.put(Kind::Manifest, manifest.to_bytes())?;
+        locked(&self.batch.contents).push((manifest.content, id));
+        Ok(id)
+    }
+
+    /// Hands over unfinished frames. A writer that is dropped without it loses what it holds.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        for class in Class::ALL {
+            let builder = &mut self.frames[class as usize];
+            if !builder.is_empty() {
+                let frame = builder.finish(Level::Fast);
+                self.batch.push_frame(class, &frame)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Writer<'_, '_> {
+    type Error = Error;
+
+    fn put(&mut self, kind: Kind, bytes: Vec<u8>) -> Result<Id, Error> {
+        let id = kind.id_of(&bytes);
+        if bytes.len() > frame::MOST_FRAME_BYTES {
+            return Err(Error::TooLong { kind, bytes: bytes.len() });
+        }
+        if self.batch.claim(kind, &id) {
+            let class = if kind == Kind::List { Class::List } else { Class::Meta };
+            self.gather(class, kind, id, &bytes)?;
+        }
+        Ok(id)
+    }
+}
+
+impl crate::object::Source for Writer<'_, '_> {
+    type Error = Error;
+
+    fn bytes(&self, kind: Kind, id: &Id) -> Result<Arc<[u8]>, Error> {
+        for frame in &self.frames {
+            if let Some(bytes) = frame.get(id) {
+                return Ok(Arc::from(bytes));
+            }
+        }
+        self.batch.store.bytes(kind, id)
+    }
+
+    fn tree(&self, id: &Id) -> Result<Arc<crate::object::Node>, Error> {
+        self.batch.store.tree(id)
+    }
+}
+
+impl Effect {
+    /// That a session's packs are ordinary ones from now on.
+    pub(super) fn session_ended(session: &str) -> Self {
+        Self::SessionEnded(session.to_owned())
+    }
+}

@@ -1,0 +1,298 @@
+//! The journal: the one mutable thing of a store, and the truth.
+//!
+//! Record *n* is created only if it does not exist, which is the one atomic step of the whole
+//! system. Refs and packs are what the records say when they are read in order; checkpoints save
+//! reading all of them. The lock is for politeness and for deleting old records; it never decides
+//! who wins.
+//!
+//! Absent: any judgement of what a record changes. `publish` decides that.
+
+mod checkpoint;
+mod record;
+mod state;
+
+use std::io;
+
+use bstr::ByteSlice;
+use thiserror::Error;
+
+use crate::clock::Random;
+use crate::disk::{self, DirRef, Lock, Wait};
+use crate::hash::{self, Id, hex};
+
+pub use checkpoint::Move;
+pub use record::{Effect, PackInfo, ParseError, Record, Target};
+pub use state::{CHECKPOINT_EVERY, State};
+
+/// The longest record that is read, in bytes.
+const LONGEST_RECORD: u64 = 64 << 20;
+/// The longest checkpoint or run of moves that is read.
+const LONGEST_CHECKPOINT: u64 = 1 << 30;
+
+/// Why the journal cannot be read or written.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The file system failed.
+    #[error("cannot {action} '{path}': {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file of the store.
+        path: String,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// A file is of a newer version.
+    #[error("cannot read '{path}': {source}")]
+    Parse {
+        /// Which file.
+        path: String,
+        /// What is wrong.
+        source: ParseError,
+    },
+    /// The place cannot create a file only if it does not exist.
+    #[error("cannot write here: the file system can neither link nor rename without replacing")]
+    NoExclusiveCreation,
+}
+
+pub(super) fn io_error(action: &'static str, path: &str) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Io { action, path: path.to_owned(), source }
+}
+
+/// What stands under a record's number.
+#[derive(Debug)]
+pub enum Slot {
+    /// Nothing.
+    Absent,
+    /// A file that does not verify; the hash of its bytes.
+    Damaged(Id),
+    /// A record and its hash.
+    Record(Box<Record>, Id),
+}
+
+/// The journal of the store in a directory.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    dir: DirRef,
+}
+
+fn record_path(number: u64) -> String {
+    format!("journal/{}/{number}", number / 1000)
+}
+
+impl Journal {
+    /// The journal below this directory (`.annals`).
+    pub fn new(dir: DirRef) -> Self {
+        Self { dir }
+    }
+
+    /// Looks at record `number`.
+    pub fn read(&self, number: u64) -> Result<Slot, Error> {
+        let path = record_path(number);
+        let bytes = match disk::read_all(&*self.dir, path.as_bytes(), LONGEST_RECORD) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Slot::Absent),
+            // Too long to be a record: damage, not a reading error.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Ok(Slot::Damaged(Id::default()));
+            }
+            Err(error) => return Err(io_error("read", &path)(error)),
+        };
+        match Record::parse(&bytes) {
+            Ok((record, id)) if record.number == number => Ok(Slot::Record(Box::new(record), id)),
+            Ok(_) | Err(ParseError::Damaged) => Ok(Slot::Damaged(hash::hash(&bytes))),
+            Err(source) => Err(Error::Parse { path, source }),
+        }
+    }
+
+    /// Brings a state up to the newest record. A state whose own record is gone or different
+    /// (cleaned up since, or the store was put back) is read anew from a checkpoint.
+    pub fn replay(&self, known: Option<State>) -> Result<State, Error> {
+        if let Some(state) = known
+            && let Some(state) = self.replay_from(state)?
+        {
+            return Ok(state);
+        }
+        // Records may be cleaned up while they are read: then a newer checkpoint is there.
+        for _ in 0..16 {
+            let (state, _) = self.newest_checkpoint(None)?;
+            if let Some(state) = self.replay_from(state)? {
+                return Ok(state);
+            }
+        }
+        let (mut state, _) = self.newest_checkpoint(None)?;
+        state.damage.push(format!("record {} of the journal is missing", state.number));
+        Ok(self.follow(state)?.0)
+    }
+
+    /// `None` if the state does not belong to the records that are there.
+    fn replay_from(&self, state: State) -> Result<Option<State>, Error> {
+        if state.number > 0 {
+            match self.read(state.number)? {
+                Slot::Record(_, id) if id == state.hash => {}
+                // Known from what a checkpoint or the next record repeats.
+                Slot::Damaged(_) => {}
+                _ => return Ok(None),
+            }
+        }
+        let (state, last_seen) = self.follow(state)?;
+        // "Nothing after n" counts only if n is still there now.
+        if last_seen > 0 && matches!(self.read(last_seen)?, Slot::Absent) {
+            return Ok(None);
+        }
+        Ok(Some(state))
+    }
+
+    /// Reads on from a state until nothing follows; also tells the newest file that was there.
+    fn follow(&self, mut state: State) -> Result<(State, u64), Error> {
+        let mut last_seen = state.number;
+        loop {
+            let number = state.number + 1;
+            match self.read(number)? {
+                Slot::Record(record, id) => {
+                    if record.previous != state.hash {
+                        state
+                            .damage
+                            .push(format!("record {number} does not follow the record before it"));
+                    }
+                    state.apply(*record, id);
+                    last_seen = number;
+                }
+                slot => {
+                    let damaged = matches!(slot, Slot::Damaged(_));
+                    match self.read(number + 1)? {
+                        Slot::Record(next, id) => {
+                            let is_skipped = next.effects.iter().any(
+                                |effect| matches!(effect, Effect::Skips { number: n, .. } if *n == number),
+                            );
+                            if is_skipped {
+                                state.number = number;
+                            } else {
+                                let what = if damaged { "damaged" } else { "missing" };
+                                state.damage.push(format!(
+                                    "record {number} is {what}; what it changed is known from record {}",
+                                    number + 1
+                                ));
+                                state.hash = next.previous;
+                                state.apply_repeated(number, &next.before);
+                            }
+                            state.apply(*next, id);
+                            last_seen = number + 1;
+                        }
+                        Slot::Damaged(_) => {
+                            state.damage.push(format!(
+                                "records {number} and {} are damaged; what the first changed is lost",
+                                number + 1
+                            ));
+                            state.number = number;
+                            last_seen = number;
+                        }
+                        Slot::Absent if damaged => {
+                            state.damage.push(format!(
+                                "record {number}, the newest, is damaged and does not count"
+                            ));
+                            return Ok((state, number));
+                        }
+                        Slot::Absent => return Ok((state, last_seen)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The highest number that is taken, by listing.
+    pub fn highest(&self) -> Result<u64, Error> {
+        let numbers = |folder: &str| -> Result<Vec<u64>, Error> {
+            match self.dir.dir(folder.as_bytes()).and_then(|dir| dir.list()) {
+                Ok(found) => Ok(found
+                    .iter()
+                    .filter_map(|found| found.name.to_str().ok()?.parse().ok())
+                    .collect()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+                Err(error) => Err(io_error("list", folder)(error)),
+            }
+        };
+        let mut folders = numbers("journal")?;
+        folders.sort_unstable();
+        let mut highest = numbers("journal/checkpoints")?.into_iter().max().unwrap_or(0);
+        for folder in folders.into_iter().rev() {
+            if let Some(number) = numbers(&format!("journal/{folder}"))?.into_iter().max() {
+                highest = highest.max(number);
+                break;
+            }
+        }
+        Ok(highest)
+    }
+
+    /// Creates a record if its number is free. Durable when it returns `true`; `false` if somebody
+    /// else has the number. An error may mean either: read the record and compare nonces.
+    pub fn create(&self, record: &Record, random: &dyn Random) -> Result<bool, Error> {
+        let path = record_path(record.number);
+        let (text, _) = record.to_text();
+        self.put_new(&path, text.as_bytes(), random)
+    }
+
+    /// Creates a file of the journal only if it does not exist; durable when it returns.
+    pub(super) fn put_new(
+        &self,
+        path: &str,
+        bytes: &[u8],
+        random: &dyn Random,
+    ) -> Result<bool, Error> {
+        let temporary = format!("tmp/{}.new", hex(&random.sixteen()));
+        let folder = path.rfind('/').map_or("", |slash| &path[..slash]);
+        disk::make_dirs(&*self.dir, folder.as_bytes()).map_err(io_error("create", folder))?;
+        let written = self.dir.create(temporary.as_bytes(), 0o444).and_then(|file| {
+            file.write_at(bytes, 0)?;
+            file.sync()
+        });
+        let placed = written.map_err(io_error("write", &temporary)).and_then(|()| {
+            let (from, to) = (temporary.as_bytes(), path.as_bytes());
+            let linked = match self.dir.link(from, &*self.dir, to) {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    self.dir.rename_new(from, &*self.dir, to)
+                }
+                linked => linked,
+            };
+            match linked {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    Err(Error::NoExclusiveCreation)
+                }
+                Err(error) => Err(io_error("create", path)(error)),
+            }
+        });
+        // The temporary name may be left by a crash; gc removes it.
+        let _ = self.dir.remove_file(temporary.as_bytes());
+        if placed? {
+            let synced = self.dir.dir(folder.as_bytes()).and_then(|dir| dir.sync());
+            synced.map_err(io_error("sync", folder))?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Takes the lock of politeness. Gives up waiting after two seconds: then the work goes on
+    /// without it, because a sleeping process must not stop everybody.
+    pub fn lock(&self) -> Option<Lock> {
+        for _ in 0..200 {
+            match self.dir.lock(b"journal/lock", Wait::No) {
+                Ok(Some(lock)) => return Some(lock),
+                Ok(None) => std::thread::sleep(std::time::Duration::from_millis(10)),
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+}
+
+/// A text that ends with the hash of its lines.
+pub(super) fn ended_text(text: String) -> String {
+    record::end_text(text).0
+}
+
+/// The lines of a text that ends with their hash; `None` if they do not match.
+pub(super) fn checked_text(bytes: &[u8]) -> Option<&str> {
+    record::checked_lines(bytes).ok().map(|(lines, _)| lines)
+}

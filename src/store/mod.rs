@@ -1,0 +1,692 @@
+//! The store: a journal and packs; refs and objects, and nothing else.
+//!
+//! Reading needs a [`State`] (what the journal says) and a [`Lookup`] (where objects are), both
+//! kept for the life of a [`Store`] and brought up to date on demand. Writing goes through a
+//! [`Batch`], which is sealed, and [`Store::publish`], which demands what was sealed: types hold
+//! the order in which things become durable.
+//!
+//! Absent: any knowledge of working trees, and any deletion of objects. Packs that were merged
+//! into another are the only files that are removed.
+
+mod batch;
+mod consolidate;
+mod error;
+mod frames;
+mod identity;
+pub mod journal;
+pub mod lookup;
+pub mod pack;
+mod publish;
+mod read;
+mod session;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use crate::clock::Env;
+use crate::codec;
+use crate::disk::{self, DirRef};
+use crate::hash::{Id, Kind};
+use crate::object::{Manifest, Object};
+
+use frames::Frames;
+use journal::Journal;
+use lookup::Indexed;
+
+pub use batch::{Batch, Sealed, Writer};
+pub use error::Error;
+pub use identity::Identity;
+pub use journal::{Effect, Move, PackInfo, Record, State, Target};
+pub use lookup::{Lookup, Place};
+pub use pack::Class;
+pub use publish::{Publication, RefEdit};
+pub use read::{Content, content_kind};
+pub use session::{Seen, SeenFile};
+
+/// Folders below the store's directory that exist from the beginning.
+const FOLDERS: [&str; 6] = ["journal", "packs", "lookup", "tmp", "lost-found", "quarantine"];
+const STATE: &str = "lookup/state";
+/// The cached state is written again when it is so many records behind.
+const STATE_EVERY: u64 = 32;
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    dir: DirRef,
+    env: Env,
+    journal: Journal,
+    identity: Mutex<Identity>,
+    state: RwLock<Arc<State>>,
+    lookup: RwLock<Arc<Lookup>>,
+    frames: Frames,
+    /// Packs that are there and not listed, once somebody had to look.
+    unlisted: Mutex<Option<Arc<(State, Lookup)>>>,
+    notices: Mutex<Vec<String>>,
+}
+
+impl Store {
+    /// Makes a store in this directory. What is there already stays, so an interrupted `create`
+    /// is finished by another.
+    pub fn create(dir: DirRef, env: Env) -> Result<Self, Error> {
+        for folder in FOLDERS {
+            disk::make_dirs(&*dir, folder.as_bytes()).map_err(Error::io("create", folder))?;
+        }
+        let identity = match Identity::read(&*dir) {
+            Ok(identity) => identity,
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Identity::create(&*dir, &*env.random)?
+            }
+            // Torn by an interrupted creation: nothing was recorded yet.
+            Err(Error::DamagedFormat) if Journal::new(dir.clone()).highest()? == 0 => {
+                Identity::create(&*dir, &*env.random)?
+            }
+            Err(error) => return Err(error),
+        };
+        Self::open_as(dir, env, identity)
+    }
+
+    /// Opens the store in this directory.
+    pub fn open(dir: DirRef, env: Env) -> Result<Self, Error> {
+        let identity = match Identity::read(&*dir) {
+            // A torn `format` says nothing that the journal does not say too.
+            Err(Error::DamagedFormat) => {
+                let state = Journal::new(dir.clone()).replay(None)?;
+                if state.number == 0 {
+                    return Err(Error::DamagedFormat);
+                }
+                Identity { store: [0; 16], incarnation: state.incarnation, place: (0, 0) }
+            }
+            identity => identity?,
+        };
+        Self::open_as(dir, env, identity)
+    }
+
+    fn open_as(dir: DirRef, env: Env, identity: Identity) -> Result<Self, Error> {
+        let journal = Journal::new(dir.clone());
+        let known = disk::read_all(&*dir, STATE.as_bytes(), 1 << 30)
+            .ok()
+            .and_then(|bytes| State::parse(&bytes).ok())
+            .map(|(state, _)| state);
+        let known_number = known.as_ref().map_or(0, |state| state.number);
+        let state = journal.replay(known)?;
+        if let Some(feature) = state.unreadable_feature() {
+            return Err(Error::Feature(feature.to_owned()));
+        }
+        let store = Self {
+            lookup: RwLock::new(Arc::new(Lookup::open(&*dir))),
+            dir,
+            env,
+            journal,
+            identity: Mutex::new(identity),
+            notices: Mutex::new(state.damage.clone()),
+            state: RwLock::new(Arc::new(state)),
+            frames: Frames::default(),
+            unlisted: Mutex::new(None),
+        };
+        store.fall_back_if_copied()?;
+        store.cover()?;
+        let state = store.state();
+        if state.number >= known_number + STATE_EVERY && state.damage.is_empty() {
+            store.save_state(&state);
+        }
+        Ok(store)
+    }
+
+    /// What the journal says, as far as it was read.
+    pub fn state(&self) -> Arc<State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where objects are.
+    pub fn lookup(&self) -> Arc<Lookup> {
+        self.lookup.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The directory it is in.
+    pub fn dir(&self) -> &DirRef {
+        &self.dir
+    }
+
+    /// Clock and random source.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// Its journal.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Which store this is.
+    pub fn identity(&self) -> Identity {
+        *self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a person should know about this store: damage that was met, in words.
+    pub fn take_notices(&self) -> Vec<String> {
+        std::mem::take(&mut self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn notice(&self, text: String) {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    /// Reads what others have recorded since.
+    pub fn refresh(&self) -> Result<Arc<State>, Error> {
+        let known = (*self.state()).clone();
+        let number = known.number;
+        let state = self.journal.replay(Some(known))?;
+        if state.number != number {
+            *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+            self.cover()?;
+        }
+        Ok(self.state())
+    }
+
+    /// Refs whose names begin so, sorted.
+    pub fn refs(&self, prefix: &str) -> Vec<(String, Target)> {
+        self.state()
+            .refs
+            .range(prefix.to_owned()..)
+            .take_while(|(name, _)| name.starts_with(prefix))
+            .map(|(name, target)| (name.clone(), target.clone()))
+            .collect()
+    }
+
+    /// What a ref points to.
+    pub fn target(&self, name: &str) -> Option<Target> {
+        self.state().refs.get(name).cloned()
+    }
+
+    /// The object a ref leads to, through symbolic ones.
+    pub fn resolve(&self, name: &str) -> Option<Id> {
+        let state = self.state();
+        let mut name = name;
+        for _ in 0..8 {
+            match state.refs.get(name)? {
+                Target::Id(id) => return Some(*id),
+                Target::Symbolic(next) => name = next,
+            }
+        }
+        None
+    }
+
+    /// Takes packs that no run covers yet into the lookup.
+    fn cover(&self) -> Result<(), Error> {
+        let state = self.state();
+        let mut lookup = (*self.lookup()).clone();
+        let uncovered: Vec<String> =
+            lookup.uncovered(&state).into_iter().map(str::to_owned).collect();
+        if uncovered.is_empty() {
+            return Ok(());
+        }
+        let mut gathered: Vec<Indexed> = Vec::new();
+        let mut rows = 0;
+        for name in uncovered {
+            let Some(info) = state.packs.get(&name) else { continue };
+            // A pack that is missing or damaged is met again when something in it is read.
+            let Some(indexed) = self.index_pack(info)? else { continue };
+            rows += indexed.table.objects.len();
+            gathered.push(indexed);
+            if rows > 1 << 20 {
+                lookup.add(std::mem::take(&mut gathered));
+                lookup.tidy(&state);
+                rows = 0;
+            }
+        }
+        lookup.add(gathered);
+        lookup.tidy(&state);
+        lookup.save(&self.dir, &*self.env.random);
+        *self.lookup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lookup);
+        Ok(())
+    }
+
+    /// Reads a pack's table, and the content ids of its manifests. `None` if it is not there or
+    /// not sound.
+    fn index_pack(&self, info: &PackInfo) -> Result<Option<Indexed>, Error> {
+        let path = pack_path(info.class, &info.name);
+        let file = match self.dir.open(path.as_bytes()) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("open", &path)(error)),
+        };
+        let pack = match pack::read_table(file).map_err(Error::io("read", &path))? {
+            Ok(pack) if pack.class == info.class && pack.hash == info.hash => pack,
+            Ok(_) => {
+                self.notice(format!("pack '{path}' is not the one the journal lists"));
+                return Ok(None);
+            }
+            Err(damage) => {
+                self.notice(format!("pack '{path}' is damaged: {damage}"));
+                return Ok(None);
+            }
+        };
+        let mut contents = Vec::new();
+        let has_manifests =
+            pack.table.objects.iter().any(|row| row.kind == Kind::Manifest.number());
+        if has_manifests {
+            let mut rows = pack.table.objects.iter();
+            for (index, frame) in pack.frames() {
+                let rows = rows.by_ref().take(pack.table.frames[index].objects as usize);
+                let frame = frame.map_err(Error::io("read", &path))?;
+                let mut offset = 0;
+                for row in rows {
+                    let end = offset + row.length as usize;
+                    if row.kind == Kind::Manifest.number()
+                        && let Ok(raw) = &frame
+                        && let Ok(manifest) = Manifest::from_bytes(&raw[offset..end])
+                    {
+                        contents.push((manifest.content, row.id));
+                    }
+                    offset = end;
+                }
+            }
+        }
+        let (name, class) = (info.name.clone(), info.class);
+        Ok(Some(Indexed { name, class, table: pack.table, contents }))
+    }
+
+    /// Writes the state beside the lookup, so that the next command reads only what came after.
+    fn save_state(&self, state: &State) {
+        let text = state.to_text(&[]);
+        let beside = format!("{STATE}.{}", crate::hash::hex(&self.env.random.four()));
+        // Derived: failing to save it costs time, not truth.
+        let _ = self
+            .dir
+            .create(beside.as_bytes(), 0o666)
+            .and_then(|file| file.write_at(text.as_bytes(), 0))
+            .and_then(|()| self.dir.rename(beside.as_bytes(), &*self.dir, STATE.as_bytes()));
+    }
+
+    /// A copy made while others wrote may list packs that did not come along. Then the store opens
+    /// at the newest record whose packs are all there; objects are looked for in any pack.
+    fn fall_back_if_copied(&self) -> Result<(), Error> {
+        if !self.is_copy() {
+            return Ok(());
+        }
+        let newest = self.state();
+        let mut present = BTreeSet::new();
+        for class in Class::ALL {
+            for path in self.pack_files(class)? {
+                present.insert(path);
+            }
+        }
+        let missing = |state: &State| {
+            state
+                .packs
+                .values()
+                .find(|pack| !present.contains(&pack_path(pack.class, &pack.name)))
+                .map(|pack| pack.name.clone())
+        };
+        let Some(absent) = missing(&newest) else { return Ok(()) };
+        // Merged packs may stand in for what is missing: then nothing is lost at all.
+        if self.missing_is_elsewhere(&newest, &present)? {
+            return Ok(());
+        }
+        let mut number = newest.number;
+        while number > 1 {
+            number -= 1;
+            let Some(state) = self.journal.state_at(number)? else { break };
+            if missing(&state).is_none() {
+                self.notice(format!(
+                    "this is an incomplete copy: pack {absent} is not there, so records after {number} of {} were not taken",
+                    newest.number
+                ));
+                let mut state = state;
+                state.damage.clone_from(&newest.damage);
+                *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every object that the missing packs' tables name is in some pack that is there.
+    fn missing_is_elsewhere(
+        &self,
+        state: &State,
+        present: &BTreeSet<String>,
+    ) -> Result<bool, Error> {
+        let listed: BTreeSet<String> =
+            state.packs.values().map(|pack| pack_path(pack.class, &pack.name)).collect();
+        // Only packs that came after the missing ones were merged can hold their objects.
+        if present.iter().all(|path| listed.contains(path)) {
+            return Ok(false);
+        }
+        let roots: Vec<Id> = state
+            .refs
+            .values()
+            .filter_map(|target| match target {
+                Target::Id(id) => Some(*id),
+                Target::Symbolic(_) => None,
+            })
+            .collect();
+        self.cover()?;
+        for root in roots {
+            if !self.has_everything_below(&root)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the store is somewhere else than where it was last written.
+    fn is_copy(&self) -> bool {
+        let identity = self.identity();
+        Identity::place(&*self.dir).is_ok_and(|place| place != identity.place)
+    }
+
+    /// The files below `packs/CLASS`, as paths.
+    pub fn pack_files(&self, class: Class) -> Result<Vec<String>, Error> {
+        let folder = format!("packs/{}", class.name());
+        let list = |path: &str| match self.dir.dir(path.as_bytes()).and_then(|dir| dir.list()) {
+            Ok(found) => Ok(found),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(Error::io("list", path)(error)),
+        };
+        let mut paths = Vec::new();
+        for shard in list(&folder)? {
+            let Ok(shard) = String::from_utf8(shard.name) else { continue };
+            let path = format!("{folder}/{shard}");
+            for found in list(&path)? {
+                if let Ok(name) = String::from_utf8(found.name) {
+                    paths.push(format!("{path}/{name}"));
+                }
+            }
+        }
+        Ok(paths)
+    }
+}
+
+/// Where a pack is.
+pub fn pack_path(class: Class, name: &str) -> String {
+    format!("packs/{}/{}/{name}", class.name(), &name[..2])
+}
+
+impl From<codec::Error> for Error {
+    fn from(error: codec::Error) -> Self {
+        Self::Object(error)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::clock::{SeededRandom, SteppingClock, Time};
+    use crate::disk::{Disk, Fault, FaultyDisk, MemoryDisk, Survival};
+    use crate::object::{Signature, Sink, Source};
+
+    pub(super) fn env(seed: u64) -> Env {
+        Env {
+            clock: Arc::new(SteppingClock::new(Time::from_seconds(1_700_000_000), 60)),
+            random: Arc::new(SeededRandom::new(seed)),
+        }
+    }
+
+    fn open(disk: &dyn Disk, seed: u64) -> Result<Store, Error> {
+        Store::open(disk.open(Path::new("/repo")).map_err(Error::io("open", "/repo"))?, env(seed))
+    }
+
+    fn create(disk: &dyn Disk, seed: u64) -> Result<Store, Error> {
+        let dir = disk.create(Path::new("/repo")).map_err(Error::io("create", "/repo"))?;
+        Store::create(dir, env(seed))
+    }
+
+    fn signature() -> Signature {
+        Signature { name: b"A".to_vec(), email: b"a@b".to_vec(), seconds: 1, zone_minutes: 0 }
+    }
+
+    /// Commits an empty tree with this message on `main` and a chunk beside it.
+    fn commit(store: &Store, message: &str) -> Result<Id, Error> {
+        let old = store.target("refs/heads/main");
+        let batch = Batch::begin(store)?;
+        let mut writer = batch.writer();
+        let chunk = message.repeat(10);
+        let id = Kind::Chunk.id_of(chunk.as_bytes());
+        writer.put_chunk(Class::Near, id, chunk.as_bytes())?;
+        let tree = writer.put(Kind::Tree, crate::object::Node::Leaf(Vec::new()).to_bytes())?;
+        let parents = match &old {
+            Some(Target::Id(id)) => vec![*id],
+            _ => Vec::new(),
+        };
+        let commit = crate::object::Commit {
+            tree,
+            parents,
+            author: signature(),
+            committer: signature(),
+            message: message.as_bytes().to_vec(),
+            headers: Vec::new(),
+        };
+        let id = writer.put(Kind::Commit, commit.to_bytes())?;
+        writer.flush()?;
+        let edit = RefEdit {
+            name: "refs/heads/main".into(),
+            old,
+            new: Some(Target::Id(id)),
+            reason: format!("commit: {message}"),
+        };
+        let sealed = batch.seal()?;
+        store
+            .publish(Publication::new("commit", "A <a@b>").with_packs(sealed).with_refs([edit]))?;
+        Ok(id)
+    }
+
+    fn messages(store: &Store) -> Result<Vec<String>, Error> {
+        let mut messages = Vec::new();
+        let mut next = store.resolve("refs/heads/main");
+        while let Some(id) = next {
+            let commit: crate::object::Commit = store.object(&id)?;
+            let message = String::from_utf8(commit.message).unwrap();
+            let chunk = message.repeat(10);
+            let chunk_id = Kind::Chunk.id_of(chunk.as_bytes());
+            assert_eq!(&*store.read(Kind::Chunk, &chunk_id)?, chunk.as_bytes());
+            store.tree(&commit.tree)?;
+            messages.push(message);
+            next = commit.parents.first().copied();
+        }
+        Ok(messages)
+    }
+
+    #[test]
+    fn what_was_published_is_read_back_by_the_next_to_open() {
+        let disk = MemoryDisk::new();
+        let store = create(&disk, 1).unwrap();
+        for number in 0..10 {
+            commit(&store, &format!("number {number}")).unwrap();
+        }
+        let again = open(&disk, 2).unwrap();
+        assert_eq!(messages(&again).unwrap().len(), 10);
+        assert_eq!(again.state(), store.state());
+    }
+
+    #[test]
+    fn a_thousand_commits_leave_few_packs_and_a_reflog_of_a_thousand_moves() {
+        let disk = MemoryDisk::new();
+        let store = create(&disk, 1).unwrap();
+        for number in 0..1000 {
+            commit(&store, &format!("number {number}")).unwrap();
+        }
+        let state = store.state();
+        assert!(state.packs.len() <= 70, "{}", state.packs.len());
+        let again = open(&disk, 2).unwrap();
+        assert_eq!(messages(&again).unwrap().len(), 1000);
+        let moves = again.journal().moves(&again.state()).unwrap();
+        assert_eq!(moves.len(), 1000);
+        let files = Class::ALL.map(|class| again.pack_files(class).unwrap().len());
+        assert_eq!(files.iter().sum::<usize>(), state.packs.len());
+        assert_eq!(again.journal().checkpoint_numbers().unwrap().last(), Some(&768));
+        // Records that a checkpoint covers go once they are a day old.
+        assert!(disk.read("/repo/journal/0/1").is_some());
+    }
+
+    #[test]
+    fn the_lookup_may_be_deleted_at_any_time() {
+        let disk = MemoryDisk::new();
+        let store = create(&disk, 1).unwrap();
+        for number in 0..40 {
+            commit(&store, &format!("number {number}")).unwrap();
+        }
+        let dir = disk.open(Path::new("/repo")).unwrap();
+        for found in dir.dir(b"lookup/runs").unwrap().list().unwrap() {
+            let path = format!("lookup/runs/{}", String::from_utf8(found.name).unwrap());
+            dir.remove_file(path.as_bytes()).unwrap();
+        }
+        assert_eq!(messages(&open(&disk, 2).unwrap()).unwrap().len(), 40);
+        dir.remove_file(b"lookup/current").unwrap();
+        assert_eq!(messages(&open(&disk, 3).unwrap()).unwrap().len(), 40);
+    }
+
+    #[test]
+    fn of_two_writers_that_move_one_ref_the_second_is_told() {
+        let disk = MemoryDisk::new();
+        let first = create(&disk, 1).unwrap();
+        let second = open(&disk, 2).unwrap();
+        let stale = second.target("refs/heads/main");
+        commit(&first, "one").unwrap();
+        let edit = RefEdit {
+            name: "refs/heads/main".into(),
+            old: stale,
+            new: second.refresh().unwrap().refs.get("refs/heads/main").cloned(),
+            reason: "test".into(),
+        };
+        let moved = second.publish(Publication::new("test", "B").with_refs([edit]));
+        assert!(matches!(moved, Err(Error::Moved { name }) if name == "refs/heads/main"));
+        commit(&second, "two").unwrap();
+        first.refresh().unwrap();
+        assert_eq!(messages(&first).unwrap(), ["two", "one"]);
+    }
+
+    #[test]
+    fn a_ref_never_points_to_what_is_not_there() {
+        let disk = MemoryDisk::new();
+        let store = create(&disk, 1).unwrap();
+        let edit = RefEdit {
+            name: "refs/heads/main".into(),
+            old: None,
+            new: Some(Target::Id(Id::EMPTY)),
+            reason: "test".into(),
+        };
+        let refused = store.publish(Publication::new("test", "A").with_refs([edit]));
+        assert!(matches!(refused, Err(Error::BadTarget { .. })));
+    }
+
+    /// Cuts the power before every operation of a commit, and looks at what is left: the commits
+    /// before, and the new one or not; once more during what the next command does.
+    #[test]
+    fn a_commit_survives_power_loss_at_every_write() {
+        for survival in
+            [Survival::Nothing, Survival::Everything, Survival::Some(7), Survival::Some(8)]
+        {
+            // The 33rd small pack is the one that merges: it is under the knife too.
+            for before in [0, 1, 33] {
+                let base = MemoryDisk::new();
+                let store = create(&base, 1).unwrap();
+                for number in 0..before {
+                    commit(&store, &format!("before {number}")).unwrap();
+                }
+                drop(store);
+                for survivors in 0.. {
+                    let image = base.image_after_power_loss(Survival::Everything);
+                    let faulty = FaultyDisk::new(Arc::new(image.clone()));
+                    faulty.set_fault(Fault::dying_after(survivors));
+                    let finished = open(&faulty, 9)
+                        .and_then(|store| commit(&store, "under the knife"))
+                        .is_ok();
+                    let after = image.image_after_power_loss(survival);
+                    let store = open(&after, 10).unwrap();
+                    let found = messages(&store).unwrap();
+                    let is_there = found.first().is_some_and(|first| first == "under the knife");
+                    assert!(is_there || !finished, "{survival:?}: lost after {survivors}");
+                    assert_eq!(found.len(), before + usize::from(is_there));
+                    commit(&store, "next").unwrap();
+                    assert_eq!(messages(&store).unwrap().len(), found.len() + 1);
+                    if finished {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn making_a_store_survives_power_loss_at_every_write() {
+        for survivors in 0.. {
+            let image = MemoryDisk::new();
+            let faulty = FaultyDisk::new(Arc::new(image.clone()));
+            faulty.set_fault(Fault::dying_after(survivors));
+            let finished = create(&faulty, 1).is_ok();
+            let after = image.image_after_power_loss(Survival::Nothing);
+            let store = create(&after, 2).unwrap();
+            commit(&store, "first").unwrap();
+            if finished {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_newest_record_does_not_count_and_its_number_is_never_used_again() {
+        let disk = MemoryDisk::new();
+        let store = create(&disk, 1).unwrap();
+        for number in 0..3 {
+            commit(&store, &format!("number {number}")).unwrap();
+        }
+        let mut bytes = disk.read("/repo/journal/0/3").unwrap();
+        bytes[100] ^= 1;
+        disk.write("/repo/journal/0/3", &bytes);
+        let store = open(&disk, 2).unwrap();
+        assert_eq!(messages(&store).unwrap().len(), 2);
+        assert!(store.take_notices().iter().any(|notice| notice.contains("record 3")));
+        commit(&store, "after").unwrap();
+        let store = open(&disk, 3).unwrap();
+        assert_eq!(store.state().number, 4);
+        assert_eq!(messages(&store).unwrap(), ["after", "number 1", "number 0"]);
+        assert_eq!(disk.read("/repo/journal/0/3").unwrap(), bytes);
+    }
+
+    #[test]
+    fn damage_to_an_older_record_loses_nothing() {
+        let disk = MemoryDisk::new();
+        let store = create(&disk, 1).unwrap();
+        for number in 0..5 {
+            commit(&store, &format!("number {number}")).unwrap();
+        }
+        for number in 1..5 {
+            let disk = disk.image_after_power_loss(Survival::Everything);
+            let path = format!("/repo/journal/0/{number}");
+            let mut bytes = disk.read(&path).unwrap();
+            bytes[40] ^= 1;
+            disk.write(&path, &bytes);
+            let store = open(&disk, 2).unwrap();
+            assert_eq!(messages(&store).unwrap().len(), 5);
+            commit(&store, "next").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_copy_begins_a_new_incarnation_with_its_first_write() {
+        let disk = MemoryDisk::new();
+        let store = create(&disk, 1).unwrap();
+        commit(&store, "one").unwrap();
+        let before = store.state().incarnation;
+        // The inode of `format` changes as with any copy.
+        let bytes = disk.read("/repo/format").unwrap();
+        let dir = disk.open(Path::new("/repo")).unwrap();
+        dir.remove_file(b"format").unwrap();
+        disk.write("/elsewhere", b"takes the next inode");
+        disk.write("/repo/format", &bytes);
+        let copy = open(&disk, 2).unwrap();
+        commit(&copy, "two").unwrap();
+        let after = copy.state().incarnation;
+        assert_ne!(before, after);
+        commit(&copy, "three").unwrap();
+        let copy = open(&disk, 3).unwrap();
+        commit(&copy, "four").unwrap();
+        assert_eq!(copy.state().incarnation, after);
+        assert_eq!(messages(&copy).unwrap().len(), 4);
+    }
+}

@@ -1,0 +1,241 @@
+//! Frames: objects that are compressed together.
+//!
+//! Objects of one frame compress against each other, which takes the place of deltas: reading one
+//! object costs one frame. Content that does not compress is recognised by a probe and left as it
+//! is.
+
+use std::cell::RefCell;
+
+use crate::hash::{Id, Kind};
+
+use super::{Damage, Form, FrameRow, ObjectRow};
+
+/// The most bytes of the objects of one frame.
+pub const MOST_FRAME_BYTES: usize = 4 << 20;
+
+/// How hard to compress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// As content is first recorded.
+    Fast,
+    /// When packs are rewritten.
+    Thorough,
+}
+
+impl Level {
+    fn number(self) -> i32 {
+        match self {
+            Self::Fast => 3,
+            Self::Thorough => 9,
+        }
+    }
+}
+
+/// A frame ready to be written into a pack.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Its bytes as they stand in the pack.
+    pub stored: Vec<u8>,
+    /// What the table says of it.
+    pub row: FrameRow,
+    /// Its objects.
+    pub objects: Vec<ObjectRow>,
+}
+
+impl Frame {
+    /// A frame of one object, as it is.
+    pub fn alone(kind: Kind, id: Id, bytes: &[u8]) -> Self {
+        let length = u32::try_from(bytes.len()).expect("objects are at most 4 MiB");
+        Self {
+            stored: bytes.to_vec(),
+            row: FrameRow { form: Form::Raw, stored: length, raw: length, objects: 1 },
+            objects: vec![ObjectRow { kind: kind.number(), id, length }],
+        }
+    }
+}
+
+/// Collects objects for one frame.
+#[derive(Clone, Debug, Default)]
+pub struct FrameBuilder {
+    raw: Vec<u8>,
+    objects: Vec<ObjectRow>,
+}
+
+impl FrameBuilder {
+    /// An empty frame.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// Whether it has no objects.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// Adds an object.
+    pub fn push(&mut self, kind: Kind, id: Id, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= MOST_FRAME_BYTES);
+        self.raw.extend_from_slice(bytes);
+        let length = u32::try_from(bytes.len()).expect("objects are at most 4 MiB");
+        self.objects.push(ObjectRow { kind: kind.number(), id, length });
+    }
+
+    /// The bytes of the objects so far: to find one again before it is written.
+    pub fn get(&self, id: &Id) -> Option<&[u8]> {
+        let mut offset = 0;
+        for row in &self.objects {
+            let end = offset + row.length as usize;
+            if row.id == *id {
+                return Some(&self.raw[offset..end]);
+            }
+            offset = end;
+        }
+        None
+    }
+
+    /// Compresses what there is, and starts anew with the same memory.
+    pub fn finish(&mut self, level: Level) -> Frame {
+        let compressed = if self.is_worth_compressing() {
+            with_compressor(level, |compressor| compressor.compress(&self.raw))
+                .ok()
+                .filter(|compressed| compressed.len() < self.raw.len())
+        } else {
+            None
+        };
+        let form = if compressed.is_some() { Form::Zstd } else { Form::Raw };
+        let stored = compressed.unwrap_or_else(|| self.raw.clone());
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("frames are at most 4 MiB");
+        let row = FrameRow {
+            form,
+            stored: length(&stored),
+            raw: length(&self.raw),
+            objects: u32::try_from(self.objects.len()).expect("a pack has at most 65,536 objects"),
+        };
+        self.raw.clear();
+        Frame { stored, row, objects: std::mem::take(&mut self.objects) }
+    }
+
+    /// Long frames are probed: photographs, films and archives are not worth the time.
+    fn is_worth_compressing(&self) -> bool {
+        self.raw.len() < PROBE_FROM || compresses(&self.raw)
+    }
+}
+
+const PROBE_FROM: usize = 64 * 1024;
+const PROBE_BYTES: usize = 4 * 1024;
+
+/// Whether samples from the beginning, the middle and the end of `bytes` compress by at least a
+/// sixteenth.
+pub(crate) fn compresses(bytes: &[u8]) -> bool {
+    if bytes.len() < 4 * PROBE_BYTES {
+        return probe(bytes);
+    }
+    let last = bytes.len() - PROBE_BYTES;
+    [0, last / 3, last / 3 * 2, last]
+        .into_iter()
+        .any(|start| probe(&bytes[start..start + PROBE_BYTES]))
+}
+
+fn probe(sample: &[u8]) -> bool {
+    thread_local! {
+        static PROBE: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+    }
+    PROBE.with_borrow_mut(|slot| {
+        if slot.is_none() {
+            *slot = zstd::bulk::Compressor::new(1).ok();
+        }
+        let compressed = slot.as_mut().and_then(|compressor| compressor.compress(sample).ok());
+        compressed.is_some_and(|compressed| compressed.len() < sample.len() - sample.len() / 16)
+    })
+}
+
+fn with_compressor<T>(
+    level: Level,
+    work: impl FnOnce(&mut zstd::bulk::Compressor<'static>) -> std::io::Result<T>,
+) -> std::io::Result<T> {
+    thread_local! {
+        static COMPRESSORS: RefCell<Vec<(i32, zstd::bulk::Compressor<'static>)>> =
+            const { RefCell::new(Vec::new()) };
+    }
+    COMPRESSORS.with_borrow_mut(|compressors| {
+        let number = level.number();
+        if !compressors.iter().any(|(level, _)| *level == number) {
+            compressors.push((number, zstd::bulk::Compressor::new(number)?));
+        }
+        let found = compressors.iter_mut().find(|(level, _)| *level == number);
+        work(&mut found.expect("it was added above").1)
+    })
+}
+
+/// The bytes of a frame's objects. Never allocates more than the row says, which the table has
+/// been checked to keep below [`MOST_FRAME_BYTES`].
+pub(crate) fn open(stored: &[u8], row: &FrameRow, index: usize) -> Result<Vec<u8>, Damage> {
+    let raw = row.raw as usize;
+    if stored.len() != row.stored as usize || raw > MOST_FRAME_BYTES {
+        return Err(Damage::Frame(index));
+    }
+    match row.form {
+        Form::Raw if stored.len() == raw => Ok(stored.to_vec()),
+        Form::Raw => Err(Damage::Frame(index)),
+        Form::Zstd => {
+            thread_local! {
+                static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> =
+                    const { RefCell::new(None) };
+            }
+            let opened = DECOMPRESSOR.with_borrow_mut(|slot| {
+                if slot.is_none() {
+                    *slot = zstd::bulk::Decompressor::new().ok();
+                }
+                slot.as_mut()?.decompress(stored, raw).ok()
+            });
+            opened.filter(|bytes| bytes.len() == raw).ok_or(Damage::Frame(index))
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_opens_to_what_was_put_in() {
+        let mut builder = FrameBuilder::new();
+        for number in 0..200u32 {
+            let bytes = format!("line {number}\n").repeat(20).into_bytes();
+            builder.push(Kind::Chunk, Kind::Chunk.id_of(&bytes), &bytes);
+        }
+        let raw = builder.raw.clone();
+        let frame = builder.finish(Level::Fast);
+        assert_eq!(frame.row.form, Form::Zstd);
+        assert!(frame.stored.len() * 5 < raw.len());
+        assert_eq!(open(&frame.stored, &frame.row, 0).unwrap(), raw);
+        assert!(builder.is_empty());
+    }
+
+    #[test]
+    fn what_does_not_compress_is_left_as_it_is() {
+        let mut random = vec![0; 300_000];
+        blake3::Hasher::new().finalize_xof().fill(&mut random);
+        assert!(!compresses(&random));
+        let mut builder = FrameBuilder::new();
+        builder.push(Kind::Chunk, Kind::Chunk.id_of(&random), &random);
+        assert_eq!(builder.finish(Level::Fast).row.form, Form::Raw);
+    }
+
+    #[test]
+    fn a_frame_that_yields_more_or_less_than_it_says_is_damage() {
+        let mut builder = FrameBuilder::new();
+        builder.push(Kind::Chunk, Id::EMPTY, &[7; 1000]);
+        let frame = builder.finish(Level::Fast);
+        for raw in [999, 1001, 0] {
+            let row = FrameRow { raw, ..frame.row };
+            assert!(open(&frame.stored, &row, 0).is_err());
+        }
+    }
+}

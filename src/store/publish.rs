@@ -1,0 +1,333 @@
+//! Publishing: one record makes sealed packs part of the store and moves refs, or nothing happens.
+//!
+//! Before the record is created, everything the writer relied on is checked against what happened
+//! since it looked: each ref must be where the writer saw it, and the packs it left things out
+//! for must still be there. Whoever loses the race for a number tries the next; whoever lost a ref
+//! is told, and begins again from what is there now.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, PoisonError};
+
+use crate::hash::{Id, Kind};
+use crate::object::{Commit, Source};
+
+use super::batch::remove_folder;
+use super::journal::Slot;
+use super::{Effect, Error, Identity, Lookup, Record, Sealed, State, Store, Target, pack_path};
+
+/// A move of one ref, if it is where it is thought to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefEdit {
+    /// Its full name.
+    pub name: String,
+    /// Where it is; `None` if it does not exist.
+    pub old: Option<Target>,
+    /// Where it shall be; `None` deletes it.
+    pub new: Option<Target>,
+    /// Why, for the reflog.
+    pub reason: String,
+}
+
+/// What one record is to say.
+#[derive(Debug)]
+#[must_use = "nothing happens until it is published"]
+pub struct Publication {
+    verb: String,
+    actor: String,
+    edits: Vec<RefEdit>,
+    sealed: Option<Sealed>,
+    ended_sessions: Vec<String>,
+    features: Vec<(bool, String)>,
+}
+
+impl Publication {
+    /// A record of this command by this person.
+    pub fn new(verb: &str, actor: &str) -> Self {
+        Self {
+            verb: verb.to_owned(),
+            actor: actor.to_owned(),
+            edits: Vec::new(),
+            sealed: None,
+            ended_sessions: Vec::new(),
+            features: Vec::new(),
+        }
+    }
+
+    /// With these packs.
+    pub fn with_packs(mut self, sealed: Sealed) -> Self {
+        self.sealed = Some(sealed);
+        self
+    }
+
+    /// With these moves of refs.
+    pub fn with_refs(mut self, edits: impl IntoIterator<Item = RefEdit>) -> Self {
+        self.edits.extend(edits);
+        self
+    }
+
+    /// Ends sessions whose processes are gone.
+    pub fn ending_sessions(mut self, sessions: Vec<String>) -> Self {
+        self.ended_sessions = sessions;
+        self
+    }
+
+    /// Says that the store needs a feature from now on.
+    pub fn requiring(mut self, reading: bool, feature: &str) -> Self {
+        self.features.push((reading, feature.to_owned()));
+        self
+    }
+}
+
+impl Store {
+    /// Publishes: durable when it returns. [`Error::Moved`] and [`Error::Gone`] mean that nothing
+    /// was changed and the verb should begin again.
+    pub fn publish(&self, publication: Publication) -> Result<Arc<State>, Error> {
+        let nonce = self.env.random.sixteen();
+        loop {
+            let lock = self.journal.lock();
+            let state = self.refresh()?;
+            if let Some(why) = &state.must_not_write {
+                return Err(Error::TooOldToWrite(why.clone()));
+            }
+            self.check(&state, &publication)?;
+            let record = self.record(&state, &publication, nonce)?;
+            let created = self.journal.create(&record, &*self.env.random);
+            let is_ours = match &created {
+                Ok(true) => true,
+                // Somebody else has the number, or the answer got lost: the nonce tells.
+                _ => match self.journal.read(record.number)? {
+                    Slot::Record(found, _) => found.nonce == nonce,
+                    _ => false,
+                },
+            };
+            if is_ours {
+                let state = self.published(publication, record)?;
+                let compacted = self.journal.compact(&state, &*self.env.random);
+                drop(lock);
+                if let Err(error) = compacted {
+                    self.notice(format!("cannot write a checkpoint: {error}"));
+                }
+                return Ok(state);
+            }
+            created?;
+        }
+    }
+
+    fn check(&self, state: &State, publication: &Publication) -> Result<(), Error> {
+        for edit in &publication.edits {
+            if state.refs.get(&edit.name) != edit.old.as_ref() {
+                return Err(Error::Moved { name: edit.name.clone() });
+            }
+        }
+        let Some(sealed) = &publication.sealed else {
+            return self.check_targets(state, publication, &Lookup::default());
+        };
+        if state.number != sealed.base {
+            self.check_relied(state, sealed)?;
+        }
+        let mut own = Lookup::default();
+        own.add(sealed.indexed.clone());
+        self.check_targets(state, publication, &own)
+    }
+
+    /// Every pack that was relied on is there, or everything in it is in another that is.
+    fn check_relied(&self, state: &State, sealed: &Sealed) -> Result<(), Error> {
+        let missing: Vec<&String> =
+            sealed.relied.iter().filter(|name| !state.packs.contains_key(*name)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut into: BTreeMap<String, Option<String>> = BTreeMap::new();
+        for number in sealed.base + 1..=state.number {
+            let Slot::Record(record, _) = self.journal.read(number)? else {
+                return Err(Error::Gone);
+            };
+            for effect in record.effects {
+                if let Effect::PackRemoved { name, into: target } = effect {
+                    into.insert(name, target);
+                }
+            }
+        }
+        for name in missing {
+            let mut name = name;
+            while !state.packs.contains_key(name) {
+                name = match into.get(name) {
+                    Some(Some(next)) => next,
+                    _ => return Err(Error::Gone),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// Closure: what a ref will point to is there, and so is what a commit is made of.
+    fn check_targets(
+        &self,
+        state: &State,
+        publication: &Publication,
+        own: &Lookup,
+    ) -> Result<(), Error> {
+        let mut with_own = State::default();
+        if let Some(sealed) = &publication.sealed {
+            with_own.packs =
+                sealed.packs.iter().map(|pack| (pack.name.clone(), pack.clone())).collect();
+        }
+        let lookup = self.lookup();
+        let has = |kind: Kind, id: &Id| {
+            own.find(&with_own, kind, id).is_some() || lookup.find(state, kind, id).is_some()
+        };
+        for edit in &publication.edits {
+            let Some(Target::Id(id)) = &edit.new else { continue };
+            let bad = |why| Error::BadTarget { name: edit.name.clone(), id: *id, why };
+            let is_new = own.find(&with_own, Kind::Commit, id).is_some();
+            if has(Kind::Commit, id) {
+                // An old commit was closed when it was published.
+                if is_new {
+                    let commit: Commit = match own.find(&with_own, Kind::Commit, id) {
+                        Some(place) => self.object_at(&place, id)?,
+                        None => self.object(id)?,
+                    };
+                    if !has(Kind::Tree, &commit.tree) {
+                        return Err(bad("its tree is not there"));
+                    }
+                    if !commit.parents.iter().all(|parent| has(Kind::Commit, parent)) {
+                        return Err(bad("a parent is not there"));
+                    }
+                }
+            } else if edit.name.starts_with("refs/heads/") {
+                return Err(bad("it is not a commit"));
+            } else if !Kind::ALL.iter().any(|kind| has(*kind, id)) {
+                return Err(bad("it is not there"));
+            }
+        }
+        Ok(())
+    }
+
+    fn record(
+        &self,
+        state: &State,
+        publication: &Publication,
+        nonce: [u8; 16],
+    ) -> Result<Record, Error> {
+        let mut effects = Vec::new();
+        let mut incarnation = state.incarnation;
+        if state.number == 0 {
+            incarnation = self.identity().incarnation;
+        } else if self.begins_anew(state) {
+            incarnation = self.env.random.sixteen();
+            effects.push(Effect::Incarnation {
+                new: incarnation,
+                after: state.number,
+                hash: state.hash,
+            });
+        }
+        let mut number = state.number + 1;
+        // A number that is taken by something that does not count is never used again.
+        let highest = self.journal.highest()?;
+        while number <= highest {
+            let hash = match self.journal.read(number)? {
+                Slot::Damaged(hash) => hash,
+                Slot::Absent => Id::default(),
+                // Somebody was faster: the race is run again.
+                Slot::Record(..) if !self.begins_anew(state) => break,
+                Slot::Record(_, id) => id,
+            };
+            effects.push(Effect::Skips { number, hash });
+            number += 1;
+        }
+        for (reading, feature) in &publication.features {
+            if state.required.get(feature).is_none_or(|known| !known && *reading) {
+                effects.push(Effect::Require { reading: *reading, feature: feature.clone() });
+            }
+        }
+        if let Some(sealed) = &publication.sealed {
+            effects.extend(sealed.packs.iter().cloned().map(Effect::PackAdded));
+            for (name, into) in &sealed.removed {
+                if state.packs.contains_key(name) {
+                    effects.push(Effect::PackRemoved { name: name.clone(), into: into.clone() });
+                }
+            }
+            effects.extend(sealed.session.as_deref().map(Effect::session_ended));
+        }
+        for session in &publication.ended_sessions {
+            effects.push(Effect::session_ended(session));
+        }
+        effects.extend(publication.edits.iter().map(|edit| Effect::Ref {
+            name: edit.name.clone(),
+            old: edit.old.clone(),
+            new: edit.new.clone(),
+            reason: edit.reason.clone(),
+        }));
+        Ok(Record {
+            number,
+            previous: state.hash,
+            nonce,
+            time: self.env.clock.now(),
+            actor: publication.actor.clone(),
+            verb: publication.verb.clone(),
+            incarnation,
+            effects,
+            before: state.last_effects.clone(),
+            has_unknown_lines: false,
+        })
+    }
+
+    /// Whether the next record starts a new incarnation: the store was copied or put back.
+    fn begins_anew(&self, state: &State) -> bool {
+        let identity = self.identity();
+        identity.incarnation != state.incarnation
+            || Identity::place(&*self.dir).is_ok_and(|place| place != identity.place)
+    }
+
+    fn published(&self, publication: Publication, record: Record) -> Result<Arc<State>, Error> {
+        let mut state = (*self.state()).clone();
+        let (_, hash) = record.to_text();
+        let begun_anew =
+            record.effects.iter().any(|effect| matches!(effect, Effect::Incarnation { .. }));
+        let incarnation = record.incarnation;
+        state.apply(record, hash);
+        let state = Arc::new(state);
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state.clone();
+        if begun_anew {
+            let identity =
+                Identity { incarnation, ..self.identity() }.write(&*self.dir, &*self.env.random)?;
+            *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = identity;
+        }
+        if let Some(sealed) = publication.sealed {
+            self.take_in(&state, sealed)?;
+        }
+        for session in publication.ended_sessions {
+            remove_folder(self, &format!("tmp/{session}"));
+        }
+        Ok(state)
+    }
+
+    /// Brings the lookup up to date with packs just published, and removes the files of those that
+    /// were merged. A crash in between leaves garbage and an older lookup.
+    fn take_in(&self, state: &Arc<State>, mut sealed: Sealed) -> Result<(), Error> {
+        let mut lookup = (*self.lookup()).clone();
+        lookup.add(std::mem::take(&mut sealed.indexed));
+        lookup.tidy(state);
+        lookup.save(&self.dir, &*self.env.random);
+        *self.lookup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lookup);
+        let removed = std::mem::take(&mut sealed.removed);
+        sealed.release(self);
+        for (name, into) in removed {
+            // Without a pack that has everything, it stays for a day: gc's work.
+            if into.is_none() || state.packs.contains_key(&name) {
+                continue;
+            }
+            for class in super::Class::ALL {
+                let path = pack_path(class, &name);
+                match self.dir.remove_file(path.as_bytes()) {
+                    Ok(()) => break,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    // It is garbage now; gc removes it.
+                    Err(_) => break,
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,339 @@
+//! Reading objects: every one is hashed before it is believed.
+
+use std::collections::HashSet;
+use std::io;
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError};
+
+use crate::codec;
+use crate::disk;
+use crate::hash::{Id, Kind};
+use crate::object::manifest::ListCursor;
+use crate::object::{Chunks, Commit, Manifest, Node, Object, Source, Tag, What};
+
+use super::journal::State;
+use super::pack::{FrameRow, frame};
+use super::{Class, Error, Lookup, PackInfo, Place, Store, Target, pack_path};
+
+/// The bytes of an object, within the frame they came in.
+#[derive(Clone, Debug)]
+pub struct Content {
+    frame: Arc<Vec<u8>>,
+    start: usize,
+    end: usize,
+}
+
+impl Deref for Content {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.frame[self.start..self.end]
+    }
+}
+
+/// Why one place did not give the object.
+enum Failure {
+    /// The pack is not there.
+    NoPack,
+    /// It is there and wrong.
+    Corrupt,
+    /// The file system failed.
+    Io(Error),
+}
+
+impl Store {
+    /// The bytes of an object.
+    pub fn read(&self, kind: Kind, id: &Id) -> Result<Content, Error> {
+        if kind == Kind::Chunk && *id == Id::EMPTY {
+            return Ok(Content { frame: Arc::new(Vec::new()), start: 0, end: 0 });
+        }
+        let state = self.state();
+        if let Some(place) = self.lookup().find(&state, kind, id)
+            && let Ok(content) = self.read_place(kind, id, &place)
+        {
+            return Ok(content);
+        }
+        self.read_harder(kind, id)
+    }
+
+    /// The object was not where it was thought to be, or not sound there: others may have merged
+    /// its pack; the lookup may be damaged; another pack may have it too.
+    fn read_harder(&self, kind: Kind, id: &Id) -> Result<Content, Error> {
+        let mut corrupt = None;
+        let mut attempt = |state: &State, lookup: &Lookup| {
+            for place in lookup.find_all(state, kind, id).collect::<Vec<_>>() {
+                match self.read_place(kind, id, &place) {
+                    Ok(content) => return Ok(Some(content)),
+                    Err(Failure::NoPack) => {}
+                    Err(Failure::Corrupt) => corrupt = Some(place.pack.clone()),
+                    Err(Failure::Io(error)) => return Err(error),
+                }
+            }
+            Ok(None)
+        };
+        if let Some(content) = attempt(&*self.refresh()?, &self.lookup())? {
+            return Ok(content);
+        }
+        let (state, rebuilt) = self.rebuild_lookup_once()?;
+        if let Some(content) = attempt(&state, &rebuilt)? {
+            return Ok(content);
+        }
+        let unlisted = self.unlisted_packs()?;
+        if let Some(content) = attempt(&unlisted.0, &unlisted.1)? {
+            return Ok(content);
+        }
+        match corrupt {
+            Some(pack) => Err(Error::Corrupt { kind, id: *id, pack }),
+            None => Err(Error::Missing { kind, id: *id }),
+        }
+    }
+
+    fn read_place(&self, kind: Kind, id: &Id, place: &Place) -> Result<Content, Failure> {
+        let frame = match self.frames.get(&place.pack, place.frame) {
+            Some(frame) => frame,
+            None => {
+                let opened = Arc::new(self.open_frame(place)?);
+                self.frames.put(&place.pack, place.frame, opened.clone());
+                opened
+            }
+        };
+        let start = place.offset as usize;
+        let end = start.saturating_add(place.length as usize);
+        match frame.get(start..end) {
+            Some(bytes) if kind.id_of(bytes) == *id => Ok(Content { frame, start, end }),
+            _ => Err(Failure::Corrupt),
+        }
+    }
+
+    /// Reads an object from a place that is not listed yet.
+    pub(super) fn object_at<T: Object>(&self, place: &Place, id: &Id) -> Result<T, Error> {
+        match self.read_place(T::KIND, id, place) {
+            Ok(content) => Ok(T::from_bytes(&content)?),
+            Err(Failure::NoPack) => Err(Error::Missing { kind: T::KIND, id: *id }),
+            Err(Failure::Corrupt) => {
+                Err(Error::Corrupt { kind: T::KIND, id: *id, pack: place.pack.clone() })
+            }
+            Err(Failure::Io(error)) => Err(error),
+        }
+    }
+
+    fn open_frame(&self, place: &Place) -> Result<Vec<u8>, Failure> {
+        let path = pack_path(place.class, &place.pack);
+        let file = match self.frames.file(&path) {
+            Some(file) => file,
+            None => {
+                let file = self.dir.open(path.as_bytes()).map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound => Failure::NoPack,
+                    _ => Failure::Io(Error::io("open", &path)(error)),
+                })?;
+                self.frames.keep_file(&path, file.clone());
+                file
+            }
+        };
+        let limit = frame::MOST_FRAME_BYTES as u32 + 1024;
+        if place.stored > limit || place.raw > limit {
+            return Err(Failure::Corrupt);
+        }
+        let mut stored = vec![0; place.stored as usize];
+        file.read_exact_at(&mut stored, place.frame_offset).map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::UnexpectedEof => Failure::Corrupt,
+                _ => Failure::Io(Error::io("read", &path)(error)),
+            }
+        })?;
+        let row = FrameRow { form: place.form, stored: place.stored, raw: place.raw, objects: 0 };
+        if place.form == super::pack::Form::Raw && stored.len() == place.raw as usize {
+            return Ok(stored);
+        }
+        frame::open(&stored, &row, place.frame as usize).map_err(|_| Failure::Corrupt)
+    }
+
+    /// Makes the lookup anew from the packs' tables.
+    fn rebuild_lookup_once(&self) -> Result<(Arc<State>, Arc<Lookup>), Error> {
+        Lookup::discard(&*self.dir);
+        *self.lookup.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+        self.frames.forget();
+        self.cover()?;
+        Ok((self.state(), self.lookup()))
+    }
+
+    /// The packs that are there and not listed: garbage, or what a copy brought along.
+    fn unlisted_packs(&self) -> Result<Arc<(State, Lookup)>, Error> {
+        let mut slot = self.unlisted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*slot {
+            return Ok(known.clone());
+        }
+        let listed = self.state();
+        let mut state = State::default();
+        let mut found = Vec::new();
+        for class in Class::ALL {
+            for path in self.pack_files(class)? {
+                let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+                if listed.packs.contains_key(&name) || name.len() != 41 {
+                    continue;
+                }
+                let Ok(file) = self.dir.open(path.as_bytes()) else { continue };
+                let Ok(Ok(pack)) = super::pack::read_table(file) else { continue };
+                let info = PackInfo {
+                    class,
+                    name: name.clone(),
+                    hash: pack.hash,
+                    bytes: pack.bytes,
+                    table: None,
+                    session: None,
+                };
+                state.packs.insert(name, info.clone());
+                found.extend(self.index_pack(&info)?);
+            }
+        }
+        let mut lookup = Lookup::default();
+        lookup.add(found);
+        let both = Arc::new((state, lookup));
+        *slot = Some(both.clone());
+        Ok(both)
+    }
+
+    /// Whether the object is in a pack of the store.
+    pub fn contains(&self, kind: Kind, id: &Id) -> bool {
+        (kind == Kind::Chunk && *id == Id::EMPTY)
+            || self.lookup().find(&self.state(), kind, id).is_some()
+    }
+
+    /// The kinds of object that this id stands for here; a content id counts as its manifest's.
+    pub fn kinds(&self, id: &Id) -> Vec<Kind> {
+        let kinds = self.lookup().kinds(&self.state(), id);
+        kinds.into_iter().flatten().collect()
+    }
+
+    /// The manifest of a content of more than 16 KiB, if it is known.
+    pub fn manifest_of(&self, content: &Id) -> Result<Option<(Id, Manifest)>, Error> {
+        let Some(place) = self.lookup().find_content(&self.state(), content) else {
+            return Ok(None);
+        };
+        let opened = self.open_frame(&place);
+        let Ok(frame) = opened else { return Ok(None) };
+        let (start, end) = (place.offset as usize, (place.offset + place.length) as usize);
+        let Some(bytes) = frame.get(start..end) else { return Ok(None) };
+        let manifest = Manifest::from_bytes(bytes)?;
+        Ok(Some((Kind::Manifest.id_of(bytes), manifest)))
+    }
+
+    /// Whether all objects that can be reached from this one can be found. Reads everything: for
+    /// copies that are not known to be complete.
+    pub(super) fn has_everything_below(&self, root: &Id) -> Result<bool, Error> {
+        let unlisted = self.unlisted_packs()?;
+        let has = |kind: Kind, id: &Id| {
+            self.contains(kind, id) || unlisted.1.find(&unlisted.0, kind, id).is_some()
+        };
+        let mut seen: HashSet<Id> = HashSet::new();
+        let kind_here = |id: &Id| {
+            let listed = self.kinds(id).into_iter().next();
+            listed.or_else(|| unlisted.1.kinds(&unlisted.0, id).into_iter().flatten().next())
+        };
+        let Some(kind) = kind_here(root) else { return Ok(false) };
+        let mut queue = vec![(kind, *root)];
+        while let Some((kind, id)) = queue.pop() {
+            if id == Id::EMPTY || !seen.insert(id) {
+                continue;
+            }
+            if !has(kind, &id) {
+                return Ok(false);
+            }
+            match kind {
+                Kind::Commit => {
+                    let commit: Commit = self.object(&id)?;
+                    queue.push((Kind::Tree, commit.tree));
+                    queue.extend(commit.parents.iter().map(|parent| (Kind::Commit, *parent)));
+                }
+                Kind::Tag => {
+                    let tag: Tag = self.object(&id)?;
+                    if let Some(kind) = Kind::from_number(tag.target_kind) {
+                        queue.push((kind, tag.target));
+                    }
+                }
+                Kind::Tree => match &*self.tree(&id)? {
+                    Node::Inner { children, .. } => {
+                        queue.extend(children.iter().map(|child| (Kind::Tree, child.node)));
+                    }
+                    Node::Leaf(entries) => queue.extend(entries.iter().filter_map(|entry| {
+                        Some(match &entry.what {
+                            What::File { size, content } => (content_kind(*size), *content),
+                            What::Symlink { target, .. } => (Kind::Chunk, *target),
+                            What::Directory { tree, .. } => (Kind::Tree, *tree),
+                            _ => return None,
+                        })
+                    })),
+                },
+                Kind::Manifest => match self.object::<Manifest>(&id)? {
+                    Manifest { chunks: Chunks::One, content, .. } => {
+                        queue.push((Kind::Chunk, content));
+                    }
+                    Manifest { chunks: Chunks::Few(chunks), .. } => {
+                        queue.extend(chunks.iter().map(|chunk| (Kind::Chunk, chunk.id)));
+                    }
+                    Manifest { chunks: Chunks::Many { list, .. }, .. } => {
+                        let mut cursor = ListCursor::new(self, &list);
+                        while let Some(chunk) = cursor.next_chunk()? {
+                            queue.push((Kind::Chunk, chunk.id));
+                        }
+                    }
+                },
+                _ => {}
+            }
+        }
+        Ok(true)
+    }
+
+    /// The roots of the store: what every ref points to.
+    pub fn roots(&self) -> Vec<(String, Id)> {
+        self.state()
+            .refs
+            .iter()
+            .filter_map(|(name, target)| match target {
+                Target::Id(id) => Some((name.clone(), *id)),
+                Target::Symbolic(_) => None,
+            })
+            .collect()
+    }
+
+    /// How many bytes the store's files take that this state lists.
+    pub fn packed_bytes(&self) -> u64 {
+        self.state().packs.values().map(|pack| pack.bytes).sum()
+    }
+
+    /// Reads a small file of the store's directory, for settings and the like; `None` if it is not
+    /// there.
+    pub fn read_file(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        match disk::read_all(&*self.dir, path.as_bytes(), limit) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", path)(error)),
+        }
+    }
+}
+
+/// Whether the content of a file of this size is a chunk or a manifest.
+pub fn content_kind(size: u64) -> Kind {
+    if size <= crate::object::manifest::SMALL { Kind::Chunk } else { Kind::Manifest }
+}
+
+impl Source for Store {
+    type Error = Error;
+
+    fn bytes(&self, kind: Kind, id: &Id) -> Result<Arc<[u8]>, Error> {
+        Ok(Arc::from(&*self.read(kind, id)?))
+    }
+
+    fn tree(&self, id: &Id) -> Result<Arc<Node>, Error> {
+        // The empty tree may be named without ever having been stored.
+        if *id == Node::empty_id() {
+            return Ok(Arc::new(Node::Leaf(Vec::new())));
+        }
+        Ok(Arc::new(Node::from_bytes(&self.read(Kind::Tree, id)?)?))
+    }
+
+    fn object<T: Object>(&self, id: &Id) -> Result<T, Error> {
+        let decoded: Result<T, codec::Error> = T::from_bytes(&self.read(T::KIND, id)?);
+        Ok(decoded?)
+    }
+}

@@ -1,0 +1,251 @@
+//! Sorted runs: immutable files of fixed-size rows, sorted by a 32-byte key, mapped into memory.
+//!
+//! ```text
+//! header 64 | extra | fanout | rows
+//! ```
+//!
+//! The header holds the sizes, a checksum of header, extra and fanout, and one of the rows. A run
+//! is derived data: it is never repaired, only made anew. The rows' checksum is verified on opening
+//! where that is cheap; larger runs are synced before they get their name, and whoever uses a row
+//! checks what it leads to.
+
+use std::io;
+use std::ops::Range;
+
+use crate::disk::{Bytes, Dir};
+use crate::hash;
+
+const MAGIC: [u8; 8] = *b"ANNLRUN1";
+const HEADER: usize = 64;
+/// The length of a key in bytes.
+pub const KEY: usize = 32;
+/// Rows of at most so many bytes are verified on opening.
+const VERIFY_UP_TO: usize = 1 << 20;
+
+/// A sorted run.
+#[derive(Clone, Debug)]
+pub struct SortedRun {
+    bytes: Bytes,
+    row_bytes: usize,
+    extra: Range<usize>,
+    fanout: Range<usize>,
+    fanout_bits: u32,
+    rows: usize,
+    count: usize,
+}
+
+fn number(bytes: &[u8], at: usize) -> u64 {
+    let mut eight = [0; 8];
+    eight.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(eight)
+}
+
+fn bits_for(count: usize) -> u32 {
+    (count.max(1).ilog2()).saturating_sub(4).min(22)
+}
+
+fn slot(key: &[u8], bits: u32) -> usize {
+    let head = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
+    if bits == 0 { 0 } else { (head >> (32 - bits)) as usize }
+}
+
+/// Writes a run: rows are pushed in order.
+#[derive(Debug)]
+pub struct RunBuilder {
+    row_bytes: usize,
+    rows: Vec<u8>,
+}
+
+impl RunBuilder {
+    /// Begins a run of rows of this length.
+    pub fn new(row_bytes: usize) -> Self {
+        debug_assert!(row_bytes >= KEY);
+        Self { row_bytes, rows: Vec::new() }
+    }
+
+    /// Appends a row; its key is not below the last.
+    pub fn push(&mut self, row: &[u8]) {
+        debug_assert_eq!(row.len(), self.row_bytes);
+        self.rows.extend_from_slice(row);
+    }
+
+    /// The bytes of the run, in two parts: everything up to the rows, and the rows.
+    pub fn finish(self, extra: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let count = self.rows.len() / self.row_bytes;
+        let bits = bits_for(count);
+        let mut fanout = vec![0u32; (1 << bits) + 1];
+        for row in self.rows.chunks_exact(self.row_bytes) {
+            fanout[slot(row, bits) + 1] += 1;
+        }
+        for at in 1..fanout.len() {
+            fanout[at] += fanout[at - 1];
+        }
+        let mut head = vec![0; HEADER];
+        head[..8].copy_from_slice(&MAGIC);
+        let mut put = |at: usize, value: u64| {
+            head[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        };
+        put(8, self.row_bytes as u64);
+        put(16, extra.len() as u64);
+        put(24, u64::from(bits));
+        put(32, count as u64);
+        put(40, hash::checksum(&self.rows));
+        head.extend_from_slice(extra);
+        for value in fanout {
+            head.extend_from_slice(&value.to_le_bytes());
+        }
+        let checksum = hash::checksum(&head);
+        head[48..56].copy_from_slice(&checksum.to_le_bytes());
+        (head, self.rows)
+    }
+
+    /// Writes the run into a new file. It is synced only if it is too large to be verified
+    /// whenever it is opened.
+    pub fn write(self, dir: &dyn Dir, path: &str, extra: &[u8]) -> io::Result<()> {
+        let (head, rows) = self.finish(extra);
+        let file = dir.create(path.as_bytes(), 0o444)?;
+        file.write_at(&head, 0)?;
+        file.write_at(&rows, head.len() as u64)?;
+        if rows.len() > VERIFY_UP_TO { file.sync() } else { Ok(()) }
+    }
+}
+
+impl SortedRun {
+    /// Opens a run; `None` if its bytes are not one.
+    pub fn open(bytes: Bytes) -> Option<Self> {
+        if bytes.len() < HEADER || bytes[..8] != MAGIC {
+            return None;
+        }
+        let size = |at: usize| usize::try_from(number(&bytes, at)).ok();
+        let (row_bytes, extra, count) = (size(8)?, size(16)?, size(32)?);
+        let bits = u32::try_from(number(&bytes, 24)).ok().filter(|bits| *bits <= 22)?;
+        let extra = HEADER..HEADER.checked_add(extra)?;
+        let fanout = extra.end..extra.end.checked_add(((1usize << bits) + 1) * 4)?;
+        let rows = fanout.end;
+        let end = rows.checked_add(count.checked_mul(row_bytes)?)?;
+        if row_bytes < KEY || end != bytes.len() {
+            return None;
+        }
+        let mut head = bytes[..rows].to_vec();
+        head[48..56].fill(0);
+        if hash::checksum(&head) != number(&bytes, 48) {
+            return None;
+        }
+        if end - rows <= VERIFY_UP_TO && hash::checksum(&bytes[rows..]) != number(&bytes, 40) {
+            return None;
+        }
+        Some(Self { row_bytes, extra, fanout, fanout_bits: bits, rows, count, bytes })
+    }
+
+    /// Opens a run that was built in memory.
+    pub fn from_builder(builder: RunBuilder, extra: &[u8]) -> Option<Self> {
+        let (mut bytes, rows) = builder.finish(extra);
+        bytes.extend_from_slice(&rows);
+        Self::open(Bytes::new(bytes))
+    }
+
+    /// Verifies the rows, whatever their size.
+    pub fn verify(&self) -> bool {
+        hash::checksum(&self.bytes[self.rows..]) == number(&self.bytes, 40)
+    }
+
+    /// What was stored beside the rows.
+    pub fn extra(&self) -> &[u8] {
+        &self.bytes[self.extra.clone()]
+    }
+
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Row `index`.
+    pub fn row(&self, index: usize) -> &[u8] {
+        let start = self.rows + index * self.row_bytes;
+        &self.bytes[start..start + self.row_bytes]
+    }
+
+    /// The first row whose key is not below `key`.
+    pub fn lower_bound(&self, key: &[u8; KEY]) -> usize {
+        let at = self.fanout.start + slot(key, self.fanout_bits) * 4;
+        let bound = |at: usize| {
+            let mut four = [0; 4];
+            four.copy_from_slice(&self.bytes[at..at + 4]);
+            (u32::from_le_bytes(four) as usize).min(self.count)
+        };
+        let (mut low, mut high) = (bound(at), bound(at + 4));
+        while low < high {
+            let middle = (low + high) / 2;
+            if self.row(middle)[..KEY] < key[..] {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// The rows of this key.
+    pub fn find<'a>(&'a self, key: &'a [u8; KEY]) -> impl Iterator<Item = &'a [u8]> {
+        (self.lower_bound(key)..self.count)
+            .map(|index| self.row(index))
+            .take_while(move |row| row[..KEY] == key[..])
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn key(number: u32) -> [u8; KEY] {
+        *hash::hash(&number.to_le_bytes()).as_bytes()
+    }
+
+    fn run(count: u32) -> SortedRun {
+        let mut rows: Vec<[u8; 36]> = (0..count)
+            .map(|number| {
+                let mut row = [0; 36];
+                row[..32].copy_from_slice(&key(number));
+                row[32..].copy_from_slice(&number.to_le_bytes());
+                row
+            })
+            .collect();
+        rows.sort_unstable();
+        let mut builder = RunBuilder::new(36);
+        rows.iter().for_each(|row| builder.push(row));
+        SortedRun::from_builder(builder, b"beside").unwrap()
+    }
+
+    #[test]
+    fn every_row_is_found_and_nothing_else() {
+        for count in [0, 1, 15, 1_000, 40_000] {
+            let run = run(count);
+            assert_eq!(run.extra(), b"beside");
+            for number in 0..count {
+                let key = key(number);
+                let found: Vec<_> = run.find(&key).collect();
+                assert_eq!(found.len(), 1);
+                assert_eq!(found[0][32..], number.to_le_bytes());
+            }
+            assert_eq!(run.find(&key(count)).count(), 0);
+            assert!(run.verify());
+        }
+    }
+
+    #[test]
+    fn a_flipped_byte_is_seen_on_opening() {
+        let run = run(100);
+        for at in 0..run.bytes.len() {
+            let mut bytes = run.bytes.to_vec();
+            bytes[at] ^= 4;
+            let is_padding = (56..64).contains(&at);
+            assert!(SortedRun::open(Bytes::new(bytes)).is_none() || is_padding, "byte {at}");
+        }
+    }
+}
