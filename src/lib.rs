@@ -21,11 +21,14 @@
 pub mod chunk;
 pub mod clock;
 pub mod codec;
+pub mod diff;
 pub mod disk;
 pub mod hash;
+pub mod index;
 pub mod object;
 pub mod path;
 pub mod progress;
 pub mod repo;
 pub mod store;
 pub mod table;
+pub mod worktree;

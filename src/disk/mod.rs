@@ -233,7 +233,7 @@ pub trait File: Send + Sync + fmt::Debug {
     fn next_data(&self, offset: u64) -> io::Result<Option<Range<u64>>>;
 }
 
-impl dyn File {
+impl dyn File + '_ {
     /// Reads until `buffer` is full or the file ends; returns how many bytes came.
     pub fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut filled = 0;

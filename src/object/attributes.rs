@@ -35,12 +35,14 @@ pub enum Device {
 pub struct Attributes {
     /// Owner and group.
     pub owner: Option<Owner>,
-    /// Extended attributes, ACLs among them, sorted by name.
-    pub extended: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Extended attributes, ACLs among them, sorted by name; `None` where the file system has no
+    /// such thing, which is not the same as having none.
+    pub extended: Option<Vec<(Vec<u8>, Vec<u8>)>>,
     /// Entries of one tree that share this value are names of one file.
     pub link_group: Option<[u8; 16]>,
-    /// Where the file has holes: offsets and lengths, ascending and apart.
-    pub holes: Vec<(u64, u64)>,
+    /// Where the file has holes: offsets and lengths, ascending and apart; `None` where the file
+    /// system does not tell.
+    pub holes: Option<Vec<(u64, u64)>>,
     /// For special files: which.
     pub device: Option<Device>,
     /// When the file was made.
@@ -49,15 +51,23 @@ pub struct Attributes {
 
 impl Validate for Attributes {
     fn validate(&self) -> Result<(), Error> {
-        if !self.extended.is_sorted_by(|a, b| a.0 < b.0) {
+        if *self == Self::default() {
+            return Err(Error::Invalid("attributes that say nothing"));
+        }
+        let extended = self.extended.as_deref().unwrap_or_default();
+        if !extended.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(Error::Invalid("extended attributes are not sorted"));
         }
         let mut end = 0;
-        for (index, &(offset, length)) in self.holes.iter().enumerate() {
+        let holes = self.holes.as_deref().unwrap_or_default();
+        for (index, &(offset, length)) in holes.iter().enumerate() {
             if length == 0 || (index > 0 && offset <= end) {
                 return Err(Error::Invalid("holes touch or overlap"));
             }
             end = offset.checked_add(length).ok_or(Error::Invalid("a hole is too long"))?;
+        }
+        if self.birth.is_some_and(|birth| birth.nanoseconds >= 1_000_000_000) {
+            return Err(Error::Invalid("a time has more than a second of nanoseconds"));
         }
         Ok(())
     }

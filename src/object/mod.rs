@@ -24,6 +24,9 @@ pub use table::{MOST_OBJECTS, Table, TableRow};
 pub use tag::Tag;
 pub use tree::{Entry, Node, Term, What};
 
+/// No object is longer, in bytes.
+pub const LONGEST_OBJECT: u32 = 4 << 20;
+
 /// A kind of object whose bytes are a value of a type.
 pub trait Object: Encode + Decode<()> + Validate + Sized {
     /// The kind that is written.

@@ -1,12 +1,13 @@
-//! Tables: what a content pack holds, kept where every repository has it.
+//! Tables: objects of one kind with their lengths, kept where every repository has them.
 //!
-//! A store that loses a content pack knows from its table exactly what it lost, and a clone knows
-//! what each of a store's packs held.
+//! The table of a content pack says what the pack holds: a store that loses the pack knows exactly
+//! what it lost, and a clone knows what each of a store's packs held. The same shape lists dead
+//! objects of a metadata pack, one table for each kind.
 
 use crate::codec::{Decode, Encode, Error, Validate};
 use crate::hash::{Id, Kind};
 
-use super::Object;
+use super::{LONGEST_OBJECT, Object};
 
 /// The most objects of one pack.
 pub const MOST_OBJECTS: usize = 65_536;
@@ -20,7 +21,7 @@ pub struct TableRow {
     pub length: u32,
 }
 
-/// The objects of one pack of class `list`, `near` or `data`.
+/// Objects of one pack: all of a pack of class `list`, `near` or `data`, or dead ones.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Table {
     /// The number of the kind that all of them have.
@@ -31,14 +32,17 @@ pub struct Table {
 
 impl Validate for Table {
     fn validate(&self) -> Result<(), Error> {
-        if !matches!(Kind::from_number(self.kind), Some(Kind::Chunk | Kind::List)) {
-            return Err(Error::Invalid("a table is of neither chunks nor lists"));
+        if Kind::from_number(self.kind).is_none() {
+            return Err(Error::Invalid("a table is of an unknown kind"));
         }
         if self.rows.is_empty() || self.rows.len() > MOST_OBJECTS {
             return Err(Error::Invalid("a table has too few or too many rows"));
         }
         if !self.rows.is_sorted_by(|a, b| a.id < b.id) {
             return Err(Error::Invalid("a table is not sorted"));
+        }
+        if !self.rows.iter().all(|row| (1..=LONGEST_OBJECT).contains(&row.length)) {
+            return Err(Error::Invalid("a table has an object of an impossible length"));
         }
         Ok(())
     }

@@ -58,8 +58,8 @@ impl Identity {
         if !bytes.starts_with(b"annals-store ") {
             return Err(Error::NotAStore);
         }
-        if !bytes.starts_with(MAGIC.as_bytes()) {
-            let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        if line.len() < bytes.len() && line != MAGIC.as_bytes() {
             return Err(Error::Version(String::from_utf8_lossy(line).into_owned()));
         }
         parse(&bytes).ok_or(Error::DamagedFormat)

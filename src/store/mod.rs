@@ -127,7 +127,9 @@ impl Store {
         store.fall_back_if_copied()?;
         store.cover()?;
         let state = store.state();
-        if state.number >= known_number + STATE_EVERY && state.damage.is_empty() {
+        // What this program does not understand must not be kept for one that does.
+        let is_whole = state.damage.is_empty() && state.must_not_write.is_none();
+        if state.number >= known_number + STATE_EVERY && is_whole {
             store.save_state(&state);
         }
         Ok(store)

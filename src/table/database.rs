@@ -70,6 +70,7 @@ impl std::fmt::Debug for Database {
     }
 }
 
+type Table = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 
 impl Database {
@@ -172,20 +173,18 @@ impl Database {
         }
     }
 
-    /// Closes the database; what was written becomes visible to others, all of it at once.
-    pub fn finish(self, durability: Durability) -> Result<(), Error> {
+    /// Closes the database; what was written becomes visible to others, all of it at once. Others
+    /// can write as soon as the lock that comes back is dropped.
+    pub fn finish(self, durability: Durability) -> Result<Option<Lock>, Error> {
         let Self { pages, redb, lock } = self;
         drop(redb);
         if lock.is_some() {
             pages.append(durability == Durability::Now)?;
         }
-        Ok(())
+        Ok(lock)
     }
 
-    fn table(
-        &self,
-        name: &str,
-    ) -> Result<Option<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>, Error> {
+    fn table(&self, name: &str) -> Result<Option<Table>, Error> {
         let transaction = self.redb.begin_read().map_err(|error| self.other(error))?;
         match transaction.open_table(Definition::new(name)) {
             Ok(table) => Ok(Some(table)),
@@ -292,7 +291,7 @@ mod tests {
     fn put(dir: &DirRef, key: &str, value: &str, durability: Durability) -> Result<(), Error> {
         let Opened::Ready(mut database) = Database::open(&**dir, b"t", 1)? else { panic!("busy") };
         database.write(|batch| batch.table("rows")?.put(key.as_bytes(), value.as_bytes()))?;
-        database.finish(durability)
+        database.finish(durability).map(drop)
     }
 
     /// All rows, as a reader sees them.

@@ -371,7 +371,7 @@ impl redb::StorageBackend for Backend {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        if length % PAGE as u64 != 0 {
+        if !length.is_multiple_of(PAGE as u64) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a table has whole pages"));
         }
         let mut state = self.0.lock();

@@ -175,8 +175,9 @@ impl ListBuilder {
 #[derive(Debug)]
 pub struct ListCursor<'s, S> {
     source: &'s S,
-    /// Nodes still to be read, the next one last, with the level each must have.
-    nodes: Vec<(Id, Option<u8>)>,
+    /// Nodes still to be read, the next one last, with the level each must have and what its
+    /// parent says of it.
+    nodes: Vec<(Id, Option<(u8, ListChild)>)>,
     chunks: VecDeque<ChunkRef>,
 }
 
@@ -194,15 +195,21 @@ impl<'s, S: Source> ListCursor<'s, S> {
             }
             let Some((id, expected)) = self.nodes.pop() else { return Ok(None) };
             let node: List = self.source.object(&id)?;
-            if expected.is_some_and(|level| level != node.level()) {
-                let wrong = "a node of a chunk list is of another level than its parent says";
-                return Err(Error::Invalid(wrong).into());
+            if let Some((level, child)) = expected {
+                // Level by level, or a forged list could go round in circles; and a forged length
+                // shows in the root already.
+                let said = node.last() == Some(child.last)
+                    && node.totals() == Some((child.chunks, child.bytes));
+                if level != node.level() || !said {
+                    let wrong = "a node of a chunk list is not what its parent says";
+                    return Err(Error::Invalid(wrong).into());
+                }
             }
             match node {
                 List::Leaf(chunks) => self.chunks = chunks.into(),
                 List::Inner { level, children } => {
                     let below = children.iter().rev();
-                    self.nodes.extend(below.map(|child| (child.node, Some(level - 1))));
+                    self.nodes.extend(below.map(|child| (child.node, Some((level - 1, *child)))));
                 }
             }
         }

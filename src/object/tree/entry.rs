@@ -73,6 +73,8 @@ pub enum Term {
         size: u64,
         /// The chunk that holds it.
         target: Id,
+        /// Its attributes object, if any.
+        attributes: Option<Id>,
     },
     /// A directory.
     Directory {
@@ -84,6 +86,15 @@ pub enum Term {
         bytes: u64,
         /// Its root node.
         tree: Id,
+        /// Its attributes object, if any.
+        attributes: Option<Id>,
+    },
+    /// A pipe or device; its attributes say which.
+    Special {
+        /// Permission bits.
+        mode: u16,
+        /// Its attributes object.
+        attributes: Id,
     },
     /// A commit of another git repository.
     Gitlink {
@@ -149,7 +160,7 @@ impl Entry {
                         sum.saturating_add(*size)
                     }
                     Term::Directory { bytes, .. } => sum.saturating_add(*bytes),
-                    Term::Absent | Term::Gitlink { .. } => sum,
+                    Term::Absent | Term::Special { .. } | Term::Gitlink { .. } => sum,
                 }),
             ),
         };
@@ -184,6 +195,10 @@ impl Validate for Entry {
             What::Gitlink { .. } => Err(Error::Invalid("a gitlink has a mode")),
             What::Conflict { removes, adds } => {
                 let sorted = |terms: &[Term]| terms.is_sorted();
+                // Whoever merges the same versions must get the same entry.
+                if self.mtime.is_some() || self.attributes.is_some() {
+                    return Err(Error::Invalid("a conflict has a time or attributes"));
+                }
                 if self.mode != 0 || adds.len() != removes.len() + 1 || adds.len() < 2 {
                     return Err(Error::Invalid("a conflict does not add up"));
                 }
@@ -206,8 +221,8 @@ impl Validate for Term {
             Self::File { mode, size, content, .. } if *mode <= 0o7777 => {
                 check_content(*size, content)
             }
-            Self::Symlink { size, target } => check_target(*size, target),
-            Self::Directory { mode, .. } if *mode <= 0o7777 => Ok(()),
+            Self::Symlink { size, target, .. } => check_target(*size, target),
+            Self::Directory { mode, .. } | Self::Special { mode, .. } if *mode <= 0o7777 => Ok(()),
             Self::Gitlink { commit } => check_gitlink(commit),
             _ => Err(Error::Invalid("a mode has more than permission bits")),
         }

@@ -26,6 +26,9 @@ pub use state::{CHECKPOINT_EVERY, State};
 
 /// The longest record that is read, in bytes.
 const LONGEST_RECORD: u64 = 64 << 20;
+/// What one record itself may say, in bytes: the next repeats it beside as much of its own, and
+/// the sum must stay readable.
+const LONGEST_EFFECTS: usize = 24 << 20;
 /// The longest checkpoint or run of moves that is read.
 const LONGEST_CHECKPOINT: u64 = 1 << 30;
 
@@ -53,6 +56,12 @@ pub enum Error {
     /// The place cannot create a file only if it does not exist.
     #[error("cannot write here: the file system can neither link nor rename without replacing")]
     NoExclusiveCreation,
+    /// One record would say more than can be read back.
+    #[error("too much for one record of the journal: {bytes} bytes")]
+    RecordTooLong {
+        /// How long it would be.
+        bytes: usize,
+    },
 }
 
 pub(super) fn io_error(action: &'static str, path: &str) -> impl FnOnce(io::Error) -> Error {
@@ -229,6 +238,12 @@ impl Journal {
     pub fn create(&self, record: &Record, random: &dyn Random) -> Result<bool, Error> {
         let path = record_path(record.number);
         let (text, _) = record.to_text();
+        if text.len() > LONGEST_EFFECTS {
+            let own = Record { before: Vec::new(), ..record.clone() }.to_text().0.len();
+            if own > LONGEST_EFFECTS {
+                return Err(Error::RecordTooLong { bytes: own });
+            }
+        }
         self.put_new(&path, text.as_bytes(), random)
     }
 

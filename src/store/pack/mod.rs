@@ -81,6 +81,8 @@ pub const MAGIC: [u8; 8] = *b"ANNLPACK";
 pub const VERSION: u8 = 1;
 /// Length of the header in bytes.
 pub const HEADER_BYTES: u64 = 16;
+/// The longest table: 65,536 frames of one object each, with every number as long as it gets.
+pub const MOST_TABLE_BYTES: u64 = 10 + (16 + 38) * MOST_OBJECTS as u64;
 /// Length of the trailer in bytes: where the table is, its length, and the hash.
 pub const TRAILER_BYTES: u64 = 8 + 8 + 32;
 
@@ -139,6 +141,10 @@ impl Validate for PackTable {
             if frame.form == Form::Raw && frame.raw != frame.stored {
                 return Err(codec::Error::Invalid("a raw frame has two lengths"));
             }
+            // Also bounds what is read for a frame.
+            if frame.form == Form::Zstd && frame.stored >= frame.raw {
+                return Err(codec::Error::Invalid("a compressed frame is not shorter"));
+            }
             let mut sum = 0u64;
             for _ in 0..frame.objects {
                 let Some(row) = objects.next() else {
@@ -146,6 +152,9 @@ impl Validate for PackTable {
                 };
                 if Kind::from_number(row.kind).is_none() {
                     return Err(codec::Error::Invalid("an object is of an unknown kind"));
+                }
+                if row.length == 0 {
+                    return Err(codec::Error::Invalid("an object has no bytes"));
                 }
                 sum += u64::from(row.length);
             }

@@ -7,7 +7,8 @@ use crate::disk::FileRef;
 use crate::hash::{ContentHasher, Id, Kind};
 
 use super::{
-    Class, Damage, FrameRow, HEADER_BYTES, MAGIC, PackTable, TRAILER_BYTES, VERSION, frame,
+    Class, Damage, FrameRow, HEADER_BYTES, MAGIC, MOST_TABLE_BYTES, PackTable, TRAILER_BYTES,
+    VERSION, frame,
 };
 
 /// What is known of a pack from its last bytes.
@@ -61,7 +62,7 @@ pub fn read_table(file: FileRef) -> Outcome<PackReader> {
     if offset < HEADER_BYTES || ends != Some(bytes) {
         return Ok(Err(Damage::Shape("its trailer does not say where its table is")));
     }
-    if length > codec::MEMORY_LIMIT as u64 {
+    if length > MOST_TABLE_BYTES {
         return Ok(Err(Damage::Shape("its table is too long")));
     }
     let mut table = vec![0; usize::try_from(length).unwrap_or_default()];

@@ -1,0 +1,13 @@
+//! What differs: between two trees, and between two texts.
+//!
+//! Comparing trees reads only nodes that differ, so its cost follows the change and not the
+//! collection. A modification time alone is no difference. Nothing here reads a working tree, and
+//! nothing decides which files are one file under two names.
+
+mod change;
+pub mod stat;
+pub mod text;
+mod walk;
+
+pub use change::{Change, Status};
+pub use walk::{differ, entries, trees};

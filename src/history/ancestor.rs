@@ -1,0 +1,381 @@
+//! Ancestors: the commits that two lines of work have in common.
+//!
+//! Commits are read as they are needed, from the tips down. Answers are right whatever the
+//! committers' clocks say: a date, or a generation where the graph knows it, only decides what is
+//! looked at first.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use crate::hash::Id;
+
+use super::{Graph, GraphCommit};
+
+/// The best common ancestors of two commits, newest first: those that are not themselves ancestors
+/// of another common one. Several if histories cross, none if they are unrelated.
+pub fn merge_bases<G: Graph>(graph: &G, a: &Id, b: &Id) -> Result<Vec<Id>, G::Error> {
+    merge_bases_many(graph, a, std::slice::from_ref(b))
+}
+
+/// The best common ancestors of `one` and a merge of all `others`, newest first.
+pub fn merge_bases_many<G: Graph>(graph: &G, one: &Id, others: &[Id]) -> Result<Vec<Id>, G::Error> {
+    let mut paint = Paint::new(graph);
+    paint.start(one, FIRST)?;
+    for other in others {
+        paint.start(other, SECOND)?;
+    }
+    while paint.step()?.is_some() {}
+    let common = |painted: &Painted| painted.flags & (BOTH | STALE) == BOTH;
+    let bases = paint.seen.iter().filter(|(_, painted)| common(painted)).map(|(id, _)| *id);
+    let bases = bases.collect();
+    newest_first(graph, maximal(graph, bases)?)
+}
+
+/// The best common ancestors of all of these together, as an octopus merge needs them.
+pub fn octopus<G: Graph>(graph: &G, commits: &[Id]) -> Result<Vec<Id>, G::Error> {
+    let Some((first, others)) = commits.split_first() else { return Ok(Vec::new()) };
+    let mut bases = vec![*first];
+    for other in others {
+        let mut next = Vec::new();
+        for base in bases {
+            next.extend(merge_bases(graph, &base, other)?);
+        }
+        bases = maximal(graph, next)?;
+    }
+    newest_first(graph, bases)
+}
+
+/// Whether `ancestor` is `descendant` or was recorded on the way to it.
+pub fn is_ancestor<G: Graph>(graph: &G, ancestor: &Id, descendant: &Id) -> Result<bool, G::Error> {
+    if ancestor == descendant {
+        return Ok(true);
+    }
+    let mut paint = Paint::new(graph);
+    paint.start(ancestor, FIRST)?;
+    paint.start(descendant, SECOND)?;
+    let lowest = paint.generation(ancestor);
+    if let (Some(lowest), Some(highest)) = (lowest, paint.generation(descendant))
+        && lowest >= highest
+    {
+        return Ok(false);
+    }
+    paint.lowest = lowest;
+    while paint.step()?.is_some() {
+        if paint.has(ancestor, SECOND) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Those of `commits` that no other of them reaches, each once, in the order given.
+pub fn independent<G: Graph>(graph: &G, commits: &[Id]) -> Result<Vec<Id>, G::Error> {
+    let mut unique = Vec::new();
+    for commit in commits {
+        if !unique.contains(commit) {
+            unique.push(*commit);
+        }
+    }
+    maximal(graph, unique)
+}
+
+/// Leaves out what another one reaches.
+fn maximal<G: Graph>(graph: &G, mut commits: Vec<Id>) -> Result<Vec<Id>, G::Error> {
+    let mut at = 0;
+    while commits.len() > 1 && at < commits.len() {
+        let mut paint = Paint::new(graph);
+        for (index, commit) in commits.iter().enumerate() {
+            paint.start(commit, if index == at { FIRST } else { SECOND })?;
+        }
+        let this = commits[at];
+        let mut is_reached = paint.has(&this, SECOND);
+        while !is_reached && paint.step()?.is_some() {
+            is_reached = paint.has(&this, SECOND);
+        }
+        if is_reached {
+            commits.remove(at);
+            continue;
+        }
+        // What this one reaches is no candidate either, and is known now.
+        commits.retain(|commit| *commit == this || !paint.has(commit, FIRST));
+        at = commits.iter().position(|commit| *commit == this).map_or(0, |index| index + 1);
+    }
+    Ok(commits)
+}
+
+fn newest_first<G: Graph>(graph: &G, commits: Vec<Id>) -> Result<Vec<Id>, G::Error> {
+    let mut dated = Vec::with_capacity(commits.len());
+    for commit in commits {
+        dated.push((Reverse(graph.commit(&commit)?.seconds), commit));
+    }
+    dated.sort();
+    Ok(dated.into_iter().map(|(_, commit)| commit).collect())
+}
+
+const FIRST: u8 = 1;
+const SECOND: u8 = 2;
+const BOTH: u8 = FIRST | SECOND;
+/// An ancestor of a common ancestor: of no interest, and so is everything below it.
+const STALE: u8 = 4;
+const QUEUED: u8 = 8;
+
+struct Painted {
+    flags: u8,
+    commit: GraphCommit,
+}
+
+/// Paints commits downwards from two sides until nothing of interest is left.
+///
+/// No commit above a best common ancestor is stale, so each of them is found from both sides before
+/// the queue holds nothing but stale commits. Some that are no best ones may be found too.
+struct Paint<'g, G> {
+    graph: &'g G,
+    seen: HashMap<Id, Painted>,
+    /// By generation, the uncounted ones first, then by date.
+    queue: BinaryHeap<(u32, i64, Id)>,
+    /// How many in the queue are not stale.
+    fresh: usize,
+    /// Commits of this generation or below cannot lead to what is looked for.
+    lowest: Option<u32>,
+}
+
+impl<'g, G: Graph> Paint<'g, G> {
+    fn new(graph: &'g G) -> Self {
+        let (seen, queue) = (HashMap::new(), BinaryHeap::new());
+        Self { graph, seen, queue, fresh: 0, lowest: None }
+    }
+
+    fn start(&mut self, id: &Id, side: u8) -> Result<(), G::Error> {
+        self.add(id, side)
+    }
+
+    fn generation(&self, id: &Id) -> Option<u32> {
+        self.seen.get(id)?.commit.generation
+    }
+
+    fn has(&self, id: &Id, flag: u8) -> bool {
+        self.seen.get(id).is_some_and(|painted| painted.flags & flag != 0)
+    }
+
+    /// Paints a commit and, if that is new to it, queues it.
+    fn add(&mut self, id: &Id, flags: u8) -> Result<(), G::Error> {
+        if !self.seen.contains_key(id) {
+            let commit = self.graph.commit(id)?;
+            self.seen.insert(*id, Painted { flags: 0, commit });
+        }
+        let Some(painted) = self.seen.get_mut(id) else { return Ok(()) };
+        if painted.flags & flags == flags {
+            return Ok(());
+        }
+        let was = painted.flags;
+        painted.flags |= flags | QUEUED;
+        if was & QUEUED == 0 {
+            let GraphCommit { generation, seconds, .. } = painted.commit;
+            self.queue.push((generation.unwrap_or(u32::MAX), seconds, *id));
+            self.fresh += usize::from(painted.flags & STALE == 0);
+        } else if was & STALE == 0 && flags & STALE != 0 {
+            self.fresh -= 1;
+        }
+        Ok(())
+    }
+
+    /// Looks at one commit; `None` once only stale ones are left.
+    fn step(&mut self) -> Result<Option<()>, G::Error> {
+        if self.fresh == 0 {
+            return Ok(None);
+        }
+        let Some((_, _, id)) = self.queue.pop() else { return Ok(None) };
+        let Some(painted) = self.seen.get_mut(&id) else { return Ok(None) };
+        painted.flags &= !QUEUED;
+        self.fresh -= usize::from(painted.flags & STALE == 0);
+        let mut flags = painted.flags & (BOTH | STALE);
+        if flags & BOTH == BOTH {
+            flags |= STALE;
+        }
+        let generation = painted.commit.generation;
+        if let (Some(lowest), Some(generation)) = (self.lowest, generation)
+            && generation <= lowest
+        {
+            return Ok(Some(()));
+        }
+        for parent in painted.commit.parents.clone() {
+            self.add(&parent, flags)?;
+        }
+        Ok(Some(()))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::HashSet;
+
+    use petgraph::algo::has_path_connecting;
+    use petgraph::graph::{DiGraph, NodeIndex};
+
+    use super::*;
+    use crate::codec;
+    use crate::history::Commits;
+    use crate::history::testing::{Clocks, Git, Plan, Random, World, history, write_to_git};
+
+    /// A graph that counts generations for the first so many commits, and what is asked.
+    pub(super) struct Counted<'w> {
+        world: &'w World,
+        generations: Vec<u32>,
+        counted: usize,
+        asked: RefCell<Vec<Id>>,
+    }
+
+    impl<'w> Counted<'w> {
+        fn new(world: &'w World, plans: &[Plan], counted: usize) -> Self {
+            let mut generations: Vec<u32> = Vec::new();
+            for plan in plans {
+                let above = plan.parents.iter().map(|parent| generations[*parent]).max();
+                generations.push(above.unwrap_or(0) + 1);
+            }
+            Self { world, generations, counted, asked: RefCell::default() }
+        }
+    }
+
+    impl Graph for Counted<'_> {
+        type Error = codec::Error;
+
+        fn commit(&self, id: &Id) -> Result<GraphCommit, codec::Error> {
+            self.asked.borrow_mut().push(*id);
+            let number = self.world.number(id);
+            let mut commit = Commits(self.world).commit(id)?;
+            commit.generation = (number < self.counted).then(|| self.generations[number]);
+            Ok(commit)
+        }
+    }
+
+    fn digraph(plans: &[Plan]) -> DiGraph<(), ()> {
+        let mut graph = DiGraph::new();
+        let nodes: Vec<NodeIndex> = plans.iter().map(|_| graph.add_node(())).collect();
+        for (index, plan) in plans.iter().enumerate() {
+            for parent in &plan.parents {
+                graph.add_edge(nodes[index], nodes[*parent], ());
+            }
+        }
+        graph
+    }
+
+    const CLOCKS: [Clocks; 4] = [Clocks::Right, Clocks::Coarse, Clocks::Skewed, Clocks::Random];
+
+    fn sorted(mut numbers: Vec<usize>) -> Vec<usize> {
+        numbers.sort_unstable();
+        numbers
+    }
+
+    #[test]
+    fn the_best_common_ancestors_are_those_of_the_definition() {
+        let mut random = Random(1);
+        for round in 0..40 {
+            let plans = history(&mut random, 45, CLOCKS[round % 4]);
+            let world = World::of(&plans);
+            let oracle = digraph(&plans);
+            let reaches = |from: usize, to: usize| {
+                has_path_connecting(&oracle, NodeIndex::new(from), NodeIndex::new(to), None)
+            };
+            let counted = Counted::new(&world, &plans, [0, 20, 45][round % 3]);
+            for _ in 0..60 {
+                let (a, b) = (random.below(plans.len()), random.below(plans.len()));
+                let common: Vec<usize> =
+                    (0..plans.len()).filter(|c| reaches(a, *c) && reaches(b, *c)).collect();
+                let best = |c: &usize| !common.iter().any(|d| d != c && reaches(*d, *c));
+                let best: Vec<usize> = common.iter().copied().filter(best).collect();
+                let (a_id, b_id) = (world.commits[a], world.commits[b]);
+                let ours = world.numbers(&merge_bases(&counted, &a_id, &b_id).unwrap());
+                assert_eq!(sorted(ours), best, "{a} {b} in {plans:?}");
+                assert_eq!(is_ancestor(&counted, &a_id, &b_id).unwrap(), reaches(b, a));
+            }
+            for _ in 0..20 {
+                let some: HashSet<usize> = (0..4).map(|_| random.below(plans.len())).collect();
+                let some: Vec<usize> = some.into_iter().collect();
+                let heads = |c: &usize| !some.iter().any(|d| d != c && reaches(*d, *c));
+                let heads: Vec<usize> = some.iter().copied().filter(heads).collect();
+                let ids: Vec<Id> = some.iter().map(|number| world.commits[*number]).collect();
+                assert_eq!(world.numbers(&independent(&counted, &ids).unwrap()), heads);
+            }
+        }
+    }
+
+    #[test]
+    fn merge_bases_are_gits() {
+        let Some(git) = Git::new("merge bases") else { return };
+        let mut random = Random(2);
+        let mut crossed = 0;
+        for clocks in CLOCKS {
+            let git = Git::new("").unwrap_or_else(|| unreachable!("{}", git.run(&["version"])));
+            let plans = history(&mut random, 60, clocks);
+            write_to_git(&git, &plans);
+            let world = World::of(&plans);
+            let graph = Commits(&world);
+            let of_git = |arguments: &[&str], some: &[usize]| -> Vec<usize> {
+                let names: Vec<String> = some.iter().map(|number| format!("c{number}")).collect();
+                let mut command = arguments.to_vec();
+                command.extend(names.iter().map(String::as_str));
+                let output = git.command(&command).output().unwrap();
+                let ids = String::from_utf8(output.stdout).unwrap();
+                if ids.is_empty() {
+                    return Vec::new();
+                }
+                let shown =
+                    git.feed(&["log", "--no-walk=unsorted", "--stdin", "--format=%s"], &ids);
+                shown.lines().map(|subject| subject[1..].parse().unwrap()).collect()
+            };
+            for _ in 0..60 {
+                let some: Vec<usize> =
+                    (0..2 + random.below(3)).map(|_| random.below(plans.len())).collect();
+                let ids: Vec<Id> = some.iter().map(|number| world.commits[*number]).collect();
+                let ours = merge_bases_many(&graph, &ids[0], &ids[1..]).unwrap();
+                crossed += usize::from(ours.len() > 1);
+                let theirs = of_git(&["merge-base", "--all"], &some);
+                let times = |numbers: &[usize]| -> Vec<i64> {
+                    numbers.iter().map(|number| plans[*number].seconds).collect()
+                };
+                let ours = world.numbers(&ours);
+                assert_eq!(times(&ours), times(&theirs), "{some:?}");
+                assert_eq!(sorted(ours), sorted(theirs), "{some:?}");
+                let ours = world.numbers(&octopus(&graph, &ids).unwrap());
+                assert_eq!(
+                    sorted(ours),
+                    sorted(of_git(&["merge-base", "--octopus", "--all"], &some))
+                );
+                let ours = world.numbers(&independent(&graph, &ids).unwrap());
+                assert_eq!(sorted(ours), sorted(of_git(&["merge-base", "--independent"], &some)));
+            }
+        }
+        assert!(crossed > 20, "the histories should cross: {crossed}");
+    }
+
+    #[test]
+    fn only_what_is_needed_is_read() {
+        // A long line; two branches fork near its tip.
+        let mut plans: Vec<Plan> = history(&mut Random(3), 1, Clocks::Right);
+        let follow = |plans: &mut Vec<Plan>, parent: usize| {
+            let mut plan = plans[parent].clone();
+            plan.parents = vec![parent];
+            plan.seconds += 10;
+            plans.push(plan);
+            plans.len() - 1
+        };
+        let mut tip = 0;
+        for _ in 0..500 {
+            tip = follow(&mut plans, tip);
+        }
+        let a = follow(&mut plans, tip);
+        let b = follow(&mut plans, tip);
+        let world = World::of(&plans);
+        let graph = Counted::new(&world, &plans, 0);
+        let bases = merge_bases(&graph, &world.commits[a], &world.commits[b]).unwrap();
+        assert_eq!(world.numbers(&bases), [tip]);
+        assert!(is_ancestor(&graph, &world.commits[tip], &world.commits[a]).unwrap());
+        assert!(graph.asked.borrow().len() < 20);
+
+        let graph = Counted::new(&world, &plans, plans.len());
+        assert!(!is_ancestor(&graph, &world.commits[a], &world.commits[3]).unwrap());
+        assert!(graph.asked.borrow().len() <= 2, "generations say no at once");
+    }
+}

@@ -1,0 +1,75 @@
+//! History: questions asked of commits and of the names that point at them.
+//!
+//! Nothing here writes. What a question needs of the store comes in through [`Names`] (refs, their
+//! moves, short ids) and [`Graph`] (what one commit follows), so that every answer can be checked
+//! against git on histories held in memory. What a file looks like before and after is `diff`'s
+//! business; only whether some paths differ at all is asked here, to leave out commits.
+
+pub mod ancestor;
+pub mod dates;
+mod graph;
+pub mod refname;
+//pub mod revision;
+#[cfg(test)]
+mod testing;
+pub mod walk;
+
+use crate::clock::Time;
+use crate::hash::{Id, Kind, Prefix};
+use crate::object::{Entry, Source};
+use crate::path::RepoPath;
+
+pub use graph::{Commits, Graph, GraphCommit};
+
+/// A ref's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An object.
+    Id(Id),
+    /// Another ref, by its full name.
+    Symbolic(String),
+}
+
+/// One move of a ref, from the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// The number of the record that moved it.
+    pub number: u64,
+    /// When.
+    pub time: Time,
+    /// What it pointed at before; `None` if it did not exist.
+    pub old: Option<Target>,
+    /// What it points at since; `None` if it was deleted.
+    pub new: Option<Target>,
+    /// Why: `commit: subject`, `switch: moving from main to dev`.
+    pub reason: String,
+    /// Who.
+    pub actor: String,
+}
+
+/// Refs, their moves and short ids: what a store knows beyond objects.
+///
+/// Names are full (`refs/heads/main`) throughout.
+pub trait Names: Source<Error: std::error::Error + Send + Sync + 'static> {
+    /// The HEAD of this working tree, `refs/worktree/ID/HEAD`; `None` where there is none.
+    fn head_name(&self) -> Option<String>;
+
+    /// What a ref points at; `None` if it does not exist.
+    fn target(&self, name: &str) -> Result<Option<Target>, Self::Error>;
+
+    /// All refs whose names begin with `prefix`, sorted by name.
+    fn names(&self, prefix: &str) -> Result<Vec<(String, Target)>, Self::Error>;
+
+    /// The moves of a ref, newest first, deleted ones included. HEAD's include those of the branch
+    /// it was on at the time.
+    fn moves(&self, name: &str) -> Result<Vec<Move>, Self::Error>;
+
+    /// Every object whose id begins so.
+    fn find(&self, prefix: &Prefix) -> Result<Vec<(Id, Kind)>, Self::Error>;
+
+    /// The kind of an object; `None` if it is not there.
+    fn kind(&self, id: &Id) -> Result<Option<Kind>, Self::Error>;
+
+    /// What the index has for a path: staged (0) or a side of a conflict (1 to 3).
+    fn tracked(&self, path: &RepoPath, stage: u8) -> Result<Option<Entry>, Self::Error>;
+}

@@ -1,0 +1,634 @@
+//! Changing the index: over the run as long as it is little, into a new run when it is much.
+//!
+//! A change takes the overlay's lock for milliseconds, compares the revision found there with the
+//! one that was opened, and does nothing if they differ.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use super::current::{Error, Index, Place, load};
+use super::entry::{Base, Known, Presence, Tracked};
+use super::key;
+use super::overlay::{self, Overlay, State};
+use super::row;
+use super::run::{Damaged, Run};
+use super::writer::{Marks, RunWriter};
+use crate::disk::DirRef;
+use crate::path::RepoPath;
+use crate::table::{self, Database, Durability, Opened};
+
+/// How often a busy lock is tried, for a tenth of a second in all.
+const TRIES: u32 = 12;
+/// An overlay may have this many rows, or one hundredth of the run's if that is more.
+const SMALLEST_LIMIT: u64 = 1024;
+/// No overlay has more rows: it is read whole.
+const LARGEST_LIMIT: u64 = 65_536;
+
+/// Whether a change of the index happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Updated {
+    /// It did.
+    Done,
+    /// Somebody else changed the index since it was opened or is doing so, or it is lost, or this
+    /// place cannot be written to. The index is what it was; it is only a cache.
+    Skipped,
+}
+
+/// What becomes of the mark under which boot unsynced entries were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsynced {
+    /// It stays.
+    Keep,
+    /// The entries of this change that say so were written under this boot. An older mark that
+    /// was not cleared stays, since it says less.
+    Under([u8; 16]),
+    /// Everything was made durable: no entry counts as unsynced any more.
+    Clear,
+}
+
+/// A change of the index.
+#[derive(Debug)]
+pub struct Update {
+    /// What the index describes afterwards.
+    pub base: Base,
+    /// The paths that change: what they become, or `None` if they are no longer tracked, which
+    /// takes everything below along. Directories above a new path are added if they are missing.
+    pub changes: Vec<(RepoPath, Option<Tracked>)>,
+    /// The mark of what is not synced.
+    pub unsynced: Unsynced,
+    /// How sure it must be before this returns. What makes entries [`Presence::NotBrought`] must
+    /// be [`Durability::Now`], and come before the files go: otherwise a power failure could leave
+    /// files that seem to have been deleted.
+    pub durability: Durability,
+}
+
+impl Update {
+    /// A change that a power failure may take back.
+    pub fn new(base: Base, changes: Vec<(RepoPath, Option<Tracked>)>) -> Self {
+        let (unsynced, durability) = (Unsynced::Keep, Durability::Eventually);
+        Self { base, changes, unsynced, durability }
+    }
+}
+
+impl Index {
+    /// Changes the index, if it still is as it was opened. A lost index is not changed, because a
+    /// base with a few entries would be taken for the whole tree: it takes a [`Self::writer`].
+    pub fn update(&mut self, update: Update) -> Result<Updated, Error> {
+        if self.is_lost() {
+            return Ok(Updated::Skipped);
+        }
+        let changes = self.completed(&update.changes)?;
+        let Some(content) = &self.content else { return Ok(Updated::Skipped) };
+        let mut newer = Overlay::default();
+        let (mut row, mut marked) = (Vec::new(), false);
+        for (key, tracked) in &changes {
+            row.clear();
+            if let Some(tracked) = tracked {
+                let mut heap = Vec::new();
+                row.extend_from_slice(&row::encode(tracked, &mut heap));
+                row.extend_from_slice(&heap);
+                marked |= tracked.unsynced;
+            }
+            newer.push(key, &row);
+        }
+        let overlay = content.overlay.merged(&newer);
+        let mut state = State {
+            revision: self.place.random.sixteen(),
+            commit: update.base.commit,
+            tree: update.base.tree,
+            boot: match update.unsynced {
+                Unsynced::Keep => content.state.boot,
+                Unsynced::Under(boot) => content.state.boot.or(Some(boot)),
+                Unsynced::Clear => None,
+            },
+            marked: content.state.marked || marked,
+            rows: overlay.len() as u64,
+            ..content.state
+        };
+        let limit = (content.run.rows() / 100).clamp(SMALLEST_LIMIT, LARGEST_LIMIT);
+        if overlay.len() as u64 > limit {
+            return self.fold(state, &overlay);
+        }
+        let Some(mut database) = open_unchanged(&self.place)? else {
+            return Ok(Updated::Skipped);
+        };
+        let written = overlay::write(&mut database, &state, &newer, false)
+            .and_then(|()| database.finish(update.durability));
+        match written {
+            Err(table::Error::Io(error)) if is_refusal(&error) => return Ok(Updated::Skipped),
+            other => drop(other?),
+        }
+        self.place.revision = Some(state.revision);
+        if let Some(content) = &mut self.content {
+            std::mem::swap(&mut content.state, &mut state);
+            content.overlay = overlay;
+        }
+        Ok(Updated::Done)
+    }
+
+    /// The changes by key, with what goes below paths that are no directories any more, and with
+    /// the directories above new paths.
+    fn completed(
+        &self,
+        changes: &[(RepoPath, Option<Tracked>)],
+    ) -> Result<BTreeMap<Vec<u8>, Option<Tracked>>, Error> {
+        let mut completed = BTreeMap::new();
+        for (path, tracked) in changes {
+            let Some(key) = key::key_of(path) else { continue };
+            let tracked = tracked.clone().map(|tracked| match tracked.name == path.name() {
+                true => tracked,
+                false => Tracked { name: path.name().to_vec(), ..tracked },
+            });
+            completed.insert(key, tracked);
+        }
+        let is_directory = |tracked: &Tracked| tracked.what == Known::Directory;
+        let mut last_parent = None;
+        for (path, tracked) in changes {
+            let Some((parent, _)) = path.split() else { continue };
+            if !tracked.as_ref().is_some_and(is_directory)
+                && self.get(path)?.as_ref().is_some_and(is_directory)
+            {
+                self.each_key_below(path, |key| {
+                    completed.entry(key.to_vec()).or_insert(None);
+                })?;
+            }
+            if tracked.is_none() || last_parent.as_ref() == Some(&parent) {
+                continue;
+            }
+            let mut above = parent.clone();
+            while let Some(key) = key::key_of(&above) {
+                let there = match completed.get(&key) {
+                    Some(tracked) => tracked.as_ref().is_some_and(is_directory),
+                    None => self.get(&above)?.as_ref().is_some_and(is_directory),
+                };
+                if !there {
+                    completed.insert(key, Some(plain_directory(above.name())));
+                }
+                above = above.split().map(|(above, _)| above).unwrap_or_default();
+            }
+            last_parent = Some(parent);
+        }
+        Ok(completed)
+    }
+
+    fn each_key_below(
+        &self,
+        directory: &RepoPath,
+        mut visit: impl FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        let Some(content) = self.content() else { return Ok(()) };
+        let from = key::prefix_below(directory.as_bytes());
+        let to = key::after_prefix(&from);
+        for at in content.overlay.between(&from, to.as_deref()) {
+            visit(content.overlay.key(at));
+        }
+        self.checked(content.run.each_page(&from, to.as_deref(), |reference| {
+            let length = key::prefix_length(reference.key).ok_or(Damaged)?;
+            if reference.key.starts_with(&from) {
+                let page = content.run.page(reference, true)?;
+                for at in 0..page.len() {
+                    visit(&[&reference.key[..length], page.row(at).name()].concat());
+                }
+            }
+            Ok(())
+        }))
+    }
+
+    /// Writes run and overlay into a new run.
+    fn fold(&mut self, mut state: State, overlay: &Overlay) -> Result<Updated, Error> {
+        let Some(content) = &self.content else { return Ok(Updated::Skipped) };
+        let marks = match state.boot {
+            None if state.marked => Marks::Clear,
+            _ => Marks::Keep,
+        };
+        let dir = self.place.index_dir()?;
+        let mut run = match RunWriter::create(&dir, &*self.place.random) {
+            Err(error) if is_refusal(&error) => return Ok(Updated::Skipped),
+            other => other?,
+        };
+        let mut merge = Merge { overlay, at: 0, marks, error: None };
+        let mut pending = None;
+        let read = content.run.each_page(&[], None, |reference| {
+            if let Some(page) = pending.replace(reference) {
+                merge.page(&content.run, page, Some(reference.key), &mut run)?;
+            }
+            Ok(())
+        });
+        let read = read.and_then(|()| match pending {
+            Some(page) => merge.page(&content.run, page, None, &mut run),
+            None => Ok(()),
+        });
+        self.checked(read)?;
+        merge.rows_before(None, &mut run);
+        if let Some(error) = merge.error {
+            return Err(error.into());
+        }
+        state.generation = run.generation();
+        state.marked &= marks == Marks::Keep;
+        state.rows = 0;
+        let name = run.finish()?;
+        let updated = switch_run(&self.place, &state, &name)?;
+        if updated == Updated::Done {
+            self.content = load(&mut self.place)?;
+        }
+        Ok(updated)
+    }
+}
+
+/// Lays the overlay over a run, page by page.
+struct Merge<'a> {
+    overlay: &'a Overlay,
+    at: usize,
+    marks: Marks,
+    /// The first error of writing; nothing is written after it.
+    error: Option<io::Error>,
+}
+
+impl Merge<'_> {
+    fn is_before(&self, key: Option<&[u8]>) -> bool {
+        self.at < self.overlay.len() && key.is_none_or(|key| self.overlay.key(self.at) < key)
+    }
+
+    fn note(&mut self, written: io::Result<()>) {
+        if let Err(error) = written {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    /// The next row of the overlay, unless it says that nothing is tracked.
+    fn overlay_row(&mut self, run: &mut RunWriter) {
+        let key = self.overlay.key(self.at);
+        if let (Some(row), Some(length)) =
+            (self.overlay.row(self.at, true), key::prefix_length(key))
+        {
+            let written = run.row(key, length, row, self.marks);
+            self.note(written);
+        }
+        self.at += 1;
+    }
+
+    fn rows_before(&mut self, key: Option<&[u8]>, run: &mut RunWriter) {
+        while self.error.is_none() && self.is_before(key) {
+            self.overlay_row(run);
+        }
+    }
+
+    /// A page of the old run with what the overlay says before `next`, where the next one begins.
+    fn page(
+        &mut self,
+        old: &Run,
+        reference: super::node::Reference<'_>,
+        next: Option<&[u8]>,
+        run: &mut RunWriter,
+    ) -> Result<(), Damaged> {
+        self.rows_before(Some(reference.key), run);
+        if self.error.is_some() {
+            return Ok(());
+        }
+        let page = old.page(reference, true)?;
+        let length = key::prefix_length(reference.key).ok_or(Damaged)?;
+        let prefix = &reference.key[..length];
+        // A page that is being filled goes on being filled, so that pages do not become small.
+        if !self.is_before(next) && self.marks == Marks::Keep && !run.is_within(prefix) {
+            let written = run.page(reference, old.page_bytes(reference)?);
+            self.note(written);
+            return Ok(());
+        }
+        let mut key = prefix.to_vec();
+        for at in 0..page.len() {
+            let row = page.row(at);
+            key.truncate(length);
+            key.extend_from_slice(row.name());
+            self.rows_before(Some(&key), run);
+            if self.at < self.overlay.len() && self.overlay.key(self.at) == key {
+                self.overlay_row(run);
+            } else {
+                let written = run.row(&key, length, row, self.marks);
+                self.note(written);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn plain_directory(name: &[u8]) -> Tracked {
+    Tracked {
+        name: name.to_vec(),
+        mode: 0o755,
+        mtime: None,
+        attributes: None,
+        what: Known::Directory,
+        seen: None,
+        presence: Presence::Here,
+        unsynced: false,
+    }
+}
+
+/// Opens the overlay for writing if nobody has changed it since the revision in `place`.
+fn open_unchanged(place: &Place) -> Result<Option<Database>, Error> {
+    let Some(mut database) = open_patiently(place)? else { return Ok(None) };
+    let found = match place.revision {
+        // The state alone, since the rows were good when they were read.
+        Some(_) => overlay::read_state(&database).map(|state| state.map(|state| state.revision)),
+        None => Overlay::read(&database).map(|read| read.map(|(state, _)| state.revision)),
+    };
+    match found {
+        Ok(found) if found == place.revision => Ok(Some(database)),
+        Ok(None) | Err(table::Error::Damaged) if place.revision.is_none() => {
+            database.begin_anew()?;
+            Ok(Some(database))
+        }
+        Ok(_) | Err(table::Error::Damaged | table::Error::Moved) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Tries for a tenth of a second.
+fn open_patiently(place: &Place) -> Result<Option<Database>, Error> {
+    for attempt in 0..TRIES {
+        let opened = place
+            .index_dir()
+            .map_err(table::Error::Io)
+            .and_then(|dir| Database::open(&*dir, overlay::NAME, overlay::VERSION));
+        match opened {
+            Ok(Opened::Ready(database)) => return Ok(Some(database)),
+            Ok(Opened::Busy) => {}
+            Err(table::Error::Io(error)) if is_refusal(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        if attempt + 1 < TRIES {
+            let jitter = u64::from(place.random.four()[0]) * 16;
+            std::thread::sleep(Duration::from_micros(jitter + 1000 * u64::from(attempt)));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether this place does not let us write, which is no reason to fail.
+fn is_refusal(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), ReadOnlyFilesystem | PermissionDenied | StorageFull)
+}
+
+/// Makes the finished run `name` the one that counts, with an empty overlay, durably. Then nothing
+/// needs the others.
+pub(super) fn switch_run(place: &Place, state: &State, name: &[u8]) -> Result<Updated, Error> {
+    let dir = place.index_dir()?;
+    let Some(mut database) = open_unchanged(place)? else {
+        // Nobody will name it.
+        let _ = dir.remove_file(name);
+        return Ok(Updated::Skipped);
+    };
+    // Whoever held the lock before may have taken the unnamed file for a leftover.
+    if dir.stat(name).is_err() {
+        return Ok(Updated::Skipped);
+    }
+    overlay::write(&mut database, state, &Overlay::default(), true)?;
+    // Before any other run goes: the overlay that names it must not come back.
+    let lock = database.finish(Durability::Now)?;
+    remove_other_runs(&dir, name);
+    drop(lock);
+    Ok(Updated::Done)
+}
+
+/// Removes all runs but one, as far as that is possible.
+fn remove_other_runs(dir: &DirRef, name: &[u8]) {
+    for found in dir.list().unwrap_or_default() {
+        if found.name.starts_with(b"run-") && found.name != name {
+            let _ = dir.remove_file(&found.name);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::disk::{Disk, Fault, FaultyDisk, MemoryDisk, Survival};
+    use crate::index::testing::*;
+
+    #[test]
+    fn small_changes_lie_over_the_run() {
+        let disk = MemoryDisk::new();
+        let mut model = model(3, 300);
+        create(&disk, &model, base(1));
+        let changes = vec![
+            (path("d001/f00000"), Some(file(b"f00000", 9000))),
+            (path("d001/f00001"), None),
+            (path("d001/a"), Some(file(b"a", 9001))),
+            (path("d001/z"), Some(file(b"z", 9002))),
+            (path("new/deep/x"), Some(file(b"x", 9003))),
+            (path("d002"), None),
+        ];
+        model.insert(path("new"), directory(b"new"));
+        model.insert(path("new/deep"), directory(b"deep"));
+        for (path, tracked) in changes.clone() {
+            match tracked {
+                Some(tracked) => drop(model.insert(path, tracked)),
+                None => model.retain(|other, _| !other.is_within(&path)),
+            }
+        }
+        let mut index = open(&disk, 2);
+        let runs = |disk: &MemoryDisk| {
+            disk.tree("/r/.annals/index").keys().filter(|name| name.starts_with(b"run-")).count()
+        };
+        assert_eq!(index.update(Update::new(base(2), changes)).unwrap(), Updated::Done);
+        assert_eq!(content(&index).unwrap(), model);
+        assert_eq!(index.base(), base(2));
+        assert_eq!(says(&disk), Some((base(2), model.clone())));
+        assert_eq!(runs(&disk), 1);
+        assert!(index.directory(&path("d002")).unwrap().is_none());
+
+        // A directory that comes back has nothing of its former content.
+        let back = vec![(path("d002"), Some(directory(b"d002")))];
+        model.insert(path("d002"), directory(b"d002"));
+        assert_eq!(index.update(Update::new(base(3), back)).unwrap(), Updated::Done);
+        assert_eq!(says(&disk), Some((base(3), model)));
+    }
+
+    #[test]
+    fn changes_follow_a_model_through_folding() {
+        let disk = MemoryDisk::new();
+        let mut model = model(12, 600);
+        create(&disk, &model, base(1));
+        let mut index = open(&disk, 2);
+        let mut seed = 1_u64;
+        let mut draw = |most: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) % most
+        };
+        let mut folded = 0;
+        for round in 0..40 {
+            let generation = index.content().unwrap().state.generation;
+            let mut changes: BTreeMap<RepoPath, Option<Tracked>> = BTreeMap::new();
+            for _ in 0..draw(200) {
+                let directory = format!("d{:03}", draw(14));
+                let name = format!("f{:05}", draw(900));
+                let tracked = (draw(4) > 0).then(|| file(name.as_bytes(), draw(1 << 20)));
+                changes.insert(path(&format!("{directory}/{name}")), tracked);
+            }
+            for (path, tracked) in &changes {
+                match tracked {
+                    Some(tracked) => {
+                        let (above, _) = path.split().unwrap();
+                        let directory = directory(above.name());
+                        model.entry(above).or_insert(directory);
+                        model.insert(path.clone(), tracked.clone());
+                    }
+                    None => drop(model.remove(path)),
+                }
+            }
+            let update = Update::new(base(round), changes.into_iter().collect());
+            assert_eq!(index.update(update).unwrap(), Updated::Done);
+            folded += usize::from(index.content().unwrap().state.generation != generation);
+            assert_eq!(content(&index).unwrap(), model, "round {round}");
+            if round % 7 == 0 {
+                assert_eq!(says(&disk), Some((base(round), model.clone())));
+                index = open(&disk, 100 + round);
+            }
+        }
+        assert!(folded >= 2, "{folded}");
+    }
+
+    #[test]
+    fn whoever_comes_second_changes_nothing() {
+        let disk = MemoryDisk::new();
+        create(&disk, &model(1, 5), base(1));
+        let (mut first, mut second) = (open(&disk, 2), open(&disk, 3));
+        let third = open(&disk, 4);
+        let change = |number| Update::new(base(number), vec![]);
+        assert_eq!(first.update(change(2)).unwrap(), Updated::Done);
+        assert_eq!(second.update(change(3)).unwrap(), Updated::Skipped);
+        assert_eq!(second.base(), base(1));
+        assert_eq!(write(&third, &Model::new(), base(4)).unwrap(), Updated::Skipped);
+        assert_eq!(first.update(change(5)).unwrap(), Updated::Done);
+        assert_eq!(says(&disk), Some((base(5), model(1, 5))));
+    }
+
+    #[test]
+    fn a_busy_or_read_only_index_is_left_as_it_is() {
+        let disk = MemoryDisk::new();
+        create(&disk, &model(1, 5), base(1));
+        let mut index = open(&disk, 2);
+        let dir = state_dir(&disk).dir(b"index").unwrap();
+        let busy = Database::open(&*dir, overlay::NAME, overlay::VERSION).unwrap();
+        assert!(matches!(busy, Opened::Ready(_)));
+        assert_eq!(index.update(Update::new(base(2), vec![])).unwrap(), Updated::Skipped);
+        assert_eq!(says(&disk), Some((base(1), model(1, 5))));
+        drop(busy);
+        disk.set_read_only(true);
+        assert_eq!(index.update(Update::new(base(2), vec![])).unwrap(), Updated::Skipped);
+        let index = Index::open(disk.open(Path::new("/r/.annals")).unwrap(), random()).unwrap();
+        assert_eq!(index.base(), base(1));
+    }
+
+    #[test]
+    fn marks_of_what_is_not_synced_are_kept_and_cleared() {
+        let disk = MemoryDisk::new();
+        create(&disk, &model(1, 5), base(1));
+        let mut index = open(&disk, 2);
+        let marked = |unsynced| Tracked { unsynced, ..file(b"x", 1) };
+        let update = |unsynced| Update { unsynced, ..Update::new(base(1), vec![]) };
+        let written = Update {
+            changes: vec![(path("x"), Some(marked(true)))],
+            ..update(Unsynced::Under([1; 16]))
+        };
+        assert_eq!(index.update(written).unwrap(), Updated::Done);
+        let index_of = |seed| open(&disk, seed);
+        assert_eq!(index_of(3).unsynced_boot(), Some([1; 16]));
+        assert_eq!(index_of(3).get(&path("x")).unwrap(), Some(marked(true)));
+        // An older boot says less, so it stays.
+        assert_eq!(index.update(update(Unsynced::Under([2; 16]))).unwrap(), Updated::Done);
+        assert_eq!(index.unsynced_boot(), Some([1; 16]));
+        assert_eq!(index.update(update(Unsynced::Clear)).unwrap(), Updated::Done);
+        assert_eq!(index_of(4).unsynced_boot(), None);
+        assert_eq!(index_of(4).get(&path("x")).unwrap(), Some(marked(false)));
+        // Folding forgets cleared marks for good.
+        let many = (0..1100).map(|number| {
+            let name = format!("n{number}");
+            (path(&name), Some(file(name.as_bytes(), number)))
+        });
+        let folding = Update::new(base(1), many.collect());
+        assert_eq!(index.update(folding).unwrap(), Updated::Done);
+        let again = update(Unsynced::Under([3; 16]));
+        assert_eq!(index.update(again).unwrap(), Updated::Done);
+        assert_eq!(index_of(5).get(&path("x")).unwrap(), Some(marked(false)));
+    }
+
+    /// Cuts the power before each operation of `verb` and looks at what is left.
+    fn survives_power_loss(
+        before: &Model,
+        after: &Model,
+        durability: Durability,
+        verb: impl Fn(&dyn Disk) -> Result<Updated, Error>,
+    ) {
+        let mut operations = 0;
+        loop {
+            let memory = MemoryDisk::new();
+            create(&memory, before, base(1));
+            let disk = FaultyDisk::new(Arc::new(memory.clone()));
+            let fault = Fault::dying_after(operations);
+            disk.set_fault(if operations % 2 == 0 { fault } else { fault.torn() });
+            let finished = verb(&disk).is_ok_and(|updated| updated == Updated::Done);
+            let mut survivals = vec![Survival::Nothing, Survival::Everything];
+            survivals.extend((0..5).map(Survival::Some));
+            for survival in survivals {
+                let image = memory.image_after_power_loss(survival);
+                match says(&image) {
+                    Some((found, model)) if found == base(1) => {
+                        assert!(!finished || durability == Durability::Eventually);
+                        assert!(model == *before, "{operations} {survival:?}");
+                    }
+                    Some((found, model)) => {
+                        assert_eq!(found, base(2), "{operations} {survival:?}");
+                        assert!(model == *after, "{operations} {survival:?}");
+                    }
+                    None => panic!("lost after {operations}, {survival:?}"),
+                }
+                // Work goes on from there.
+                let written = write(&open(&image, 5), after, base(3)).unwrap();
+                assert_eq!(written, Updated::Done);
+                assert!(says(&image) == Some((base(3), after.clone())));
+                let files = image.tree("/r/.annals/index");
+                assert_eq!(files.keys().filter(|name| name.starts_with(b"run-")).count(), 1);
+            }
+            if finished && !disk.is_dead() {
+                return;
+            }
+            operations += 1;
+        }
+    }
+
+    #[test]
+    fn a_power_failure_in_a_small_change_leaves_the_old_index_or_the_new() {
+        let before = model(2, 50);
+        let mut after = before.clone();
+        after.insert(path("d001/f00000"), file(b"f00000", 9000));
+        for durability in [Durability::Now, Durability::Eventually] {
+            survives_power_loss(&before, &after, durability, |disk| {
+                let mut index = Index::open(disk.open(Path::new("/r/.annals")).unwrap(), random())?;
+                let changes = vec![(path("d001/f00000"), Some(file(b"f00000", 9000)))];
+                index.update(Update { durability, ..Update::new(base(2), changes) })
+            });
+        }
+    }
+
+    #[test]
+    fn a_power_failure_in_folding_or_writing_leaves_the_old_index_or_the_new() {
+        let (before, after) = (model(1, 20), model(2, 800));
+        survives_power_loss(&before, &after, Durability::Now, |disk| {
+            let mut index = Index::open(disk.open(Path::new("/r/.annals")).unwrap(), random())?;
+            let changes = after.clone().into_iter().map(|(path, tracked)| (path, Some(tracked)));
+            index.update(Update::new(base(2), changes.collect()))
+        });
+        survives_power_loss(&before, &after, Durability::Now, |disk| {
+            let index = Index::open(disk.open(Path::new("/r/.annals")).unwrap(), random())?;
+            write(&index, &after, base(2))
+        });
+    }
+}

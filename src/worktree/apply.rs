@@ -1,0 +1,467 @@
+//! Changing the working tree from what one tree says to what another says.
+//!
+//! New files are written in place, files that replace others beside and renamed. Nothing is synced
+//! here: who calls has announced the change and marks what was written as not yet durable. Every
+//! directory is opened one name at a time without following symbolic links, so nothing is ever
+//! written outside the working tree, whatever a tree says.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::clock::Random;
+use crate::disk::{Dir, DirRef, FileKind, FileRef, Stat};
+use crate::hash::{Kind, hex};
+use crate::index::{Presence, Seen, Tracked, Volume};
+use crate::object::{Entry, What};
+use crate::path::{self, RepoPath};
+use crate::progress::Monitor;
+use crate::store::{Error as StoreError, Store};
+
+use super::content::{read_content, read_small};
+
+/// What becomes of one path.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Which.
+    pub path: RepoPath,
+    /// What the tree before says of it.
+    pub old: Option<Entry>,
+    /// What the tree after says of it.
+    pub new: Option<Entry>,
+}
+
+/// A path that could not be changed, and why.
+#[derive(Debug)]
+pub struct Failed {
+    /// Which.
+    pub path: RepoPath,
+    /// Why.
+    pub error: io::Error,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// What the index should say of each path now; `None` removes it.
+    pub rows: Vec<(RepoPath, Option<Tracked>)>,
+    /// Paths that could not be changed.
+    pub failed: Vec<Failed>,
+    /// Paths this file system cannot hold.
+    pub not_representable: Vec<RepoPath>,
+    /// Files written.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files removed.
+    pub removed: u64,
+}
+
+/// Where and how to write.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// The root of the working tree.
+    pub root: &'a DirRef,
+    /// What its file system can express.
+    pub volume: &'a Volume,
+    /// Where content comes from.
+    pub store: &'a Store,
+    /// Makes temporary names.
+    pub random: &'a dyn Random,
+    /// Is told.
+    pub monitor: &'a dyn Monitor,
+}
+
+/// Changes the working tree. Steps are sorted by path. The caller has made sure that nothing
+/// unsaved stands in the way.
+pub fn apply(target: Target<'_>, steps: &[Step]) -> Result<Applied, StoreError> {
+    let mut applied = Applied::default();
+    remove(target, steps, &mut applied);
+    make_directories(target, steps, &mut applied);
+    write_files(target, steps, &mut applied)?;
+    finish_directories(target, steps, &mut applied);
+    applied.rows.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(applied)
+}
+
+fn is_directory(entry: Option<&Entry>) -> bool {
+    entry.is_some_and(Entry::is_directory)
+}
+
+/// Removes what is not there any more or becomes something of another kind. Deepest first, so that
+/// directories are empty when their turn comes; one that is not (files of the user's) stays.
+fn remove(target: Target<'_>, steps: &[Step], applied: &mut Applied) {
+    let mut dirs = Walker::new(target.root.clone());
+    for step in steps.iter().rev() {
+        let Some(old) = &step.old else { continue };
+        let goes = match &step.new {
+            None => true,
+            Some(new) => old.is_directory() != new.is_directory(),
+        };
+        if !goes {
+            continue;
+        }
+        let Some((parent, name)) = step.path.split() else { continue };
+        let removed = dirs.open(&parent).and_then(|dir| {
+            if old.is_directory() { dir.remove_dir(name) } else { dir.remove_file(name) }
+        });
+        match removed {
+            Ok(()) => applied.removed += u64::from(!old.is_directory()),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {}
+                io::ErrorKind::DirectoryNotEmpty => {}
+                _ => {
+                    applied.failed.push(Failed { path: step.path.clone(), error });
+                    continue;
+                }
+            },
+        }
+        if step.new.is_none() {
+            applied.rows.push((step.path.clone(), None));
+        }
+    }
+}
+
+fn make_directories(target: Target<'_>, steps: &[Step], applied: &mut Applied) {
+    let mut dirs = Walker::new(target.root.clone());
+    for step in steps {
+        if !is_directory(step.new.as_ref()) || is_directory(step.old.as_ref()) {
+            continue;
+        }
+        let Some((parent, name)) = step.path.split() else { continue };
+        if !target.volume.can_hold(name) {
+            applied.not_representable.push(step.path.clone());
+            continue;
+        }
+        let made = dirs.open(&parent).and_then(|dir| match dir.make_dir(name, 0o777) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match dir.stat(name)?.kind {
+                    FileKind::Directory => Ok(()),
+                    _ => Err(error),
+                }
+            }
+            made => made,
+        });
+        if let Err(error) = made {
+            applied.failed.push(Failed { path: step.path.clone(), error });
+        }
+    }
+}
+
+/// Modes and times of directories come last: writing into them would change the times.
+fn finish_directories(target: Target<'_>, steps: &[Step], applied: &mut Applied) {
+    let mut dirs = Walker::new(target.root.clone());
+    let failed: BTreeSet<RepoPath> =
+        applied.failed.iter().map(|failed| failed.path.clone()).collect();
+    for step in steps.iter().rev() {
+        let Some(new) = step.new.as_ref().filter(|new| new.is_directory()) else { continue };
+        let Some((parent, name)) = step.path.split() else { continue };
+        if failed.contains(&step.path) || applied.not_representable.contains(&step.path) {
+            continue;
+        }
+        let set = dirs.open(&parent).and_then(|dir| {
+            if target.volume.exec_bits && dir.stat(name)?.mode != new.mode {
+                dir.set_mode(name, new.mode)?;
+            }
+            new.mtime.map_or(Ok(()), |mtime| dir.set_mtime(name, mtime))
+        });
+        if let Err(error) = set {
+            applied.failed.push(Failed { path: step.path.clone(), error });
+        }
+        applied.rows.push((step.path.clone(), Some(Tracked::of_entry(new))));
+    }
+}
+
+/// Runs of steps in one directory: what one thread does at a time.
+const GROUP: usize = 64;
+
+fn write_files(
+    target: Target<'_>,
+    steps: &[Step],
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
+    let files: Vec<&Step> = steps
+        .iter()
+        .filter(|step| step.new.as_ref().is_some_and(|new| !new.is_directory()))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    let outcome = Mutex::new((std::mem::take(applied), None::<StoreError>));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let work = || {
+        let mut dirs = Walker::new(target.root.clone());
+        let mut mine = Applied::default();
+        while !stop.load(Ordering::Relaxed) {
+            let start = next.fetch_add(GROUP, Ordering::Relaxed);
+            if start >= files.len() {
+                break;
+            }
+            for step in &files[start..files.len().min(start + GROUP)] {
+                match write_one(target, &mut dirs, step, &mut mine) {
+                    Ok(()) => {}
+                    Err(Failure::Io(error)) => {
+                        mine.failed.push(Failed { path: step.path.clone(), error });
+                    }
+                    Err(Failure::Store(error)) => {
+                        stop.store(true, Ordering::Relaxed);
+                        let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+                        outcome.1.get_or_insert(error);
+                        break;
+                    }
+                }
+            }
+        }
+        let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        outcome.0.take(mine);
+    };
+    if files.len() < 2 || threads == 1 {
+        work();
+    } else {
+        std::thread::scope(|scope| {
+            for _ in 1..threads.min(files.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+    }
+    let (all, error) = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+    *applied = all;
+    error.map_or(Ok(()), Err)
+}
+
+impl Applied {
+    fn take(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+        self.failed.extend(other.failed);
+        self.not_representable.extend(other.not_representable);
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.removed += other.removed;
+    }
+}
+
+enum Failure {
+    Io(io::Error),
+    Store(StoreError),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn write_one(
+    target: Target<'_>,
+    dirs: &mut Walker,
+    step: &Step,
+    applied: &mut Applied,
+) -> Result<(), Failure> {
+    let Some(new) = &step.new else { return Ok(()) };
+    let Some((parent, name)) = step.path.split() else { return Ok(()) };
+    // The third gate: whatever let this name in, it does not get out.
+    path::check_name(name)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
+    let unrepresentable = !target.volume.can_hold(name)
+        || (matches!(new.what, What::Symlink { .. }) && !target.volume.symlinks);
+    if unrepresentable {
+        applied.not_representable.push(step.path.clone());
+        let mut row = Tracked::of_entry(new);
+        row.presence = Presence::NotRepresentable;
+        applied.rows.push((step.path.clone(), Some(row)));
+        return Ok(());
+    }
+    target.monitor.at(&step.path);
+    let dir = dirs.open(&parent)?;
+    let only_times = step.old.as_ref().is_some_and(|old| old.what == new.what);
+    if only_times && let Ok(stat) = dir.stat(name) {
+        return touch(target, &*dir, name, new, &stat, step, applied);
+    }
+    let stat = match &new.what {
+        What::File { size, content } => {
+            let file = write_file(target, &*dir, name, new, *size, content)?;
+            applied.files += 1;
+            applied.bytes += *size;
+            target.monitor.advance(1, *size);
+            file
+        }
+        What::Symlink { size, target: link } => {
+            let pointed = read_small(target.store, *size, link)?;
+            write_link(target, &*dir, name, &pointed)?;
+            if let Some(mtime) = new.mtime {
+                dir.set_mtime(name, mtime)?;
+            }
+            applied.files += 1;
+            target.monitor.advance(1, *size);
+            dir.stat(name)?
+        }
+        // Not something a file system holds by this profile: the index keeps it.
+        What::Special | What::Conflict { .. } | What::Gitlink { .. } | What::Directory { .. } => {
+            let mut row = Tracked::of_entry(new);
+            row.presence = Presence::NotBrought;
+            applied.rows.push((step.path.clone(), Some(row)));
+            return Ok(());
+        }
+    };
+    push_row(target, new, &stat, step, applied);
+    Ok(())
+}
+
+fn push_row(target: Target<'_>, new: &Entry, stat: &Stat, step: &Step, applied: &mut Applied) {
+    let mut row = Tracked::of_entry(new);
+    // We wrote it ourselves, just now: nobody has changed it within one step of the clock, or the
+    // change shows in the change time.
+    row.seen = Some(Seen { racy: false, ..Seen::of(stat, stat.ctime, target.volume) });
+    row.unsynced = true;
+    applied.rows.push((step.path.clone(), Some(row)));
+}
+
+fn touch(
+    target: Target<'_>,
+    dir: &dyn Dir,
+    name: &[u8],
+    new: &Entry,
+    stat: &Stat,
+    step: &Step,
+    applied: &mut Applied,
+) -> Result<(), Failure> {
+    let is_file = matches!(new.what, What::File { .. });
+    if is_file && target.volume.exec_bits && stat.mode != new.mode {
+        dir.set_mode(name, new.mode)?;
+    }
+    if let Some(mtime) = new.mtime {
+        dir.set_mtime(name, mtime)?;
+    }
+    let stat = dir.stat(name)?;
+    push_row(target, new, &stat, step, applied);
+    Ok(())
+}
+
+fn beside(random: &dyn Random) -> Vec<u8> {
+    format!(".annals-new-{}", hex(&random.four())).into_bytes()
+}
+
+fn write_file(
+    target: Target<'_>,
+    dir: &dyn Dir,
+    name: &[u8],
+    new: &Entry,
+    size: u64,
+    content: &crate::hash::Id,
+) -> Result<Stat, Failure> {
+    match dir.create(name, new.mode) {
+        Ok(file) => {
+            let filled = fill(target, &file, new, size, content);
+            if filled.is_err() {
+                // A file we began and cannot finish is not left for somebody to take for real.
+                let _ = dir.remove_file(name);
+            }
+            filled
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let temporary = beside(target.random);
+            let file = dir.create(&temporary, new.mode)?;
+            let filled = fill(target, &file, new, size, content).and_then(|stat| {
+                dir.rename(&temporary, dir, name)?;
+                Ok(stat)
+            });
+            if filled.is_err() {
+                let _ = dir.remove_file(&temporary);
+            }
+            // Renaming moves the change time.
+            filled.and_then(|_| Ok(dir.stat(name)?))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn fill(
+    target: Target<'_>,
+    file: &FileRef,
+    new: &Entry,
+    size: u64,
+    content: &crate::hash::Id,
+) -> Result<Stat, Failure> {
+    let mut offset = 0;
+    let mut ends_in_hole = false;
+    read_content(target.store, size, content, |piece| {
+        // Long runs of zeros become holes again.
+        ends_in_hole = piece.len() >= HOLE && piece.iter().all(|&byte| byte == 0);
+        if !ends_in_hole {
+            file.write_at(&piece, offset)?;
+        }
+        offset += piece.len() as u64;
+        Ok::<_, Failure>(())
+    })?;
+    if ends_in_hole {
+        file.set_len(offset)?;
+    }
+    if offset != size {
+        let id = *content;
+        return Err(StoreError::Missing { kind: Kind::Manifest, id }.into());
+    }
+    if let Some(mtime) = new.mtime {
+        file.set_mtime(mtime)?;
+    }
+    let stat = file.stat()?;
+    if target.volume.exec_bits && stat.mode != new.mode {
+        file.set_mode(new.mode)?;
+        return Ok(file.stat()?);
+    }
+    Ok(stat)
+}
+
+/// Chunks of zeros at least this long are not written but left out.
+const HOLE: usize = 64 * 1024;
+
+fn write_link(
+    target: Target<'_>,
+    dir: &dyn Dir,
+    name: &[u8],
+    pointed: &[u8],
+) -> Result<(), Failure> {
+    match dir.make_symlink(pointed, name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let temporary = beside(target.random);
+            dir.make_symlink(pointed, &temporary)?;
+            Ok(dir.rename(&temporary, dir, name)?)
+        }
+        made => Ok(made?),
+    }
+}
+
+/// Opens directories of the working tree one name at a time, keeping the way to the last one.
+#[derive(Debug)]
+pub struct Walker {
+    root: DirRef,
+    way: Vec<(Vec<u8>, DirRef)>,
+}
+
+impl Walker {
+    /// Begins at the root.
+    pub fn new(root: DirRef) -> Self {
+        Self { root, way: Vec::new() }
+    }
+
+    /// Opens a directory. A symbolic link on the way is an error: nothing is reached through one.
+    pub fn open(&mut self, path: &RepoPath) -> io::Result<DirRef> {
+        let same = path
+            .parts()
+            .zip(&self.way)
+            .take_while(|(part, (name, _))| *part == &name[..])
+            .count();
+        self.way.truncate(same);
+        for part in path.parts().skip(same) {
+            let dir = self.way.last().map_or(&self.root, |(_, dir)| dir).dir(part)?;
+            self.way.push((part.to_vec(), dir));
+        }
+        Ok(self.way.last().map_or(&self.root, |(_, dir)| dir).clone())
+    }
+}

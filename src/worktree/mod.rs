@@ -1,0 +1,11 @@
+//! The working tree: where trees meet files.
+//!
+//! Scanning compares it with the index, recording reads it into the store, applying changes it
+//! from one tree to another. Names are checked once more before anything is written.
+
+mod apply;
+mod content;
+pub mod record;
+
+pub use apply::{Applied, Failed, Step, Target, Walker, apply};
+pub use content::{read_content, read_small};

@@ -1,0 +1,540 @@
+//! Reading one file into the store.
+//!
+//! A file is read once, into private memory, and is believed only if the file system says the same
+//! of it before and after: what is hashed is what is stored. A file that keeps changing is
+//! reported, never recorded half. Large files are cut here and hashed, compressed and stored by
+//! whoever has time.
+
+use std::io;
+use std::sync::mpsc;
+
+use crate::chunk::{self, Sizes, Sketcher};
+use crate::clock::Time;
+use crate::disk::{Dir, FileRef, Stat};
+use crate::hash::{ContentHasher, Id, Kind};
+use crate::object::manifest::{self, FEW, ListBuilder, NEAR, SMALL};
+use crate::object::{ChunkRef, Chunks, Manifest};
+use crate::store::{Class, Error, Writer};
+
+use super::Jobs;
+
+/// How often a file that changes while it is read is read again.
+const ATTEMPTS: usize = 3;
+/// Files above this size are cut by one thread and stored by all.
+const SHARED_FROM: u64 = 8 << 20;
+/// How much is handed over at once.
+const SEGMENT: usize = 4 << 20;
+/// How much is read at once: room for the longest chunk behind a segment.
+const BUFFER: usize = 8 << 20;
+
+/// What came of reading a file.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Its content is on its way into the store.
+    Recorded(Recorded),
+    /// It was no longer there, or no longer a file.
+    Vanished,
+    /// It cannot be read.
+    Unreadable(io::Error),
+    /// It changed each time it was read.
+    Changing,
+}
+
+/// A file whose content is on its way into the store.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded {
+    /// Chunk or manifest.
+    pub content: Id,
+    /// What the file system said, before and after.
+    pub stat: Stat,
+}
+
+/// One thread's tools.
+pub struct Hand<'b, 's> {
+    pub(super) writer: Writer<'b, 's>,
+    sketcher: Sketcher,
+    buffer: Vec<u8>,
+}
+
+/// A run of chunks on its way to whoever stores it.
+#[derive(Debug)]
+pub(super) struct Segment {
+    bytes: Vec<u8>,
+    lengths: Vec<u32>,
+    class: Class,
+    index: usize,
+    done: mpsc::Sender<(usize, Vec<ChunkRef>)>,
+}
+
+impl<'b, 's> Hand<'b, 's> {
+    pub(super) fn new(writer: Writer<'b, 's>) -> Self {
+        Self { writer, sketcher: Sketcher::new(), buffer: Vec::new() }
+    }
+
+    /// Stores the chunks of a segment and answers with their ids.
+    pub(super) fn store_segment(&mut self, segment: Segment) -> Result<Vec<u8>, Error> {
+        let Segment { bytes, lengths, class, index, done } = segment;
+        let mut chunks = Vec::with_capacity(lengths.len());
+        let mut start = 0;
+        for length in lengths {
+            let chunk = &bytes[start..start + length as usize];
+            start += length as usize;
+            let id = Kind::Chunk.id_of(chunk);
+            self.writer.put_chunk(class, id, chunk)?;
+            chunks.push(ChunkRef { id, length });
+        }
+        // If the reader has given up on the file, nobody waits.
+        let _ = done.send((index, chunks));
+        Ok(bytes)
+    }
+
+    /// Records the target of a symbolic link.
+    pub fn record_link(&mut self, target: &[u8]) -> Result<Id, Error> {
+        let id = Kind::Chunk.id_of(target);
+        self.writer.put_chunk(Class::Near, id, target)?;
+        Ok(id)
+    }
+
+    /// Records the file `name` of a directory.
+    pub fn record_file(
+        &mut self,
+        dir: &dyn Dir,
+        name: &[u8],
+        jobs: &Jobs,
+        read: &mut dyn FnMut(u64),
+    ) -> Result<Outcome, Error> {
+        for _ in 0..ATTEMPTS {
+            let file = match dir.open(name) {
+                Ok(file) => file,
+                Err(error) => {
+                    return Ok(match error.kind() {
+                        io::ErrorKind::NotFound
+                        | io::ErrorKind::InvalidInput
+                        | io::ErrorKind::NotADirectory => Outcome::Vanished,
+                        _ => Outcome::Unreadable(error),
+                    });
+                }
+            };
+            let stated = file.stat();
+            let before = match stated {
+                Ok(stat) => stat,
+                Err(error) => return Ok(Outcome::Unreadable(error)),
+            };
+            let content = match self.read_content(&file, before.size, jobs, read) {
+                Ok(content) => content,
+                Err(Failure::Reading(error)) => return Ok(Outcome::Unreadable(error)),
+                Err(Failure::Storing(error)) => return Err(error),
+            };
+            let after = match file.stat() {
+                Ok(stat) => stat,
+                Err(error) => return Ok(Outcome::Unreadable(error)),
+            };
+            let unchanged = |a: &Stat, b: &Stat| {
+                let times = |stat: &Stat| -> (Time, Time) { (stat.mtime, stat.ctime) };
+                a.size == b.size && times(a) == times(b)
+            };
+            if let Some(content) = content
+                && unchanged(&before, &after)
+            {
+                return Ok(Outcome::Recorded(Recorded { content, stat: before }));
+            }
+        }
+        Ok(Outcome::Changing)
+    }
+
+    /// `None` if the file turned out not to have the length it should have.
+    fn read_content(
+        &mut self,
+        file: &FileRef,
+        size: u64,
+        jobs: &Jobs,
+        read: &mut dyn FnMut(u64),
+    ) -> Result<Option<Id>, Failure> {
+        if size <= SMALL {
+            return self.read_small(file, size as usize, read);
+        }
+        if size > SHARED_FROM {
+            return self.read_large(file, size, jobs, read);
+        }
+        self.read_whole(file, size as usize, read)
+    }
+
+    fn fill(
+        &mut self,
+        file: &FileRef,
+        size: usize,
+        read: &mut dyn FnMut(u64),
+    ) -> Result<bool, Failure> {
+        // One byte more than expected tells whether the file has grown.
+        if self.buffer.len() < size + 1 {
+            self.buffer.resize(size + 1, 0);
+        }
+        let count = file.read_full_at(&mut self.buffer[..size + 1], 0).map_err(Failure::Reading)?;
+        read(count as u64);
+        Ok(count == size)
+    }
+
+    fn read_small(
+        &mut self,
+        file: &FileRef,
+        size: usize,
+        read: &mut dyn FnMut(u64),
+    ) -> Result<Option<Id>, Failure> {
+        if !self.fill(file, size, read)? {
+            return Ok(None);
+        }
+        let bytes = &self.buffer[..size];
+        let id = Kind::Chunk.id_of(bytes);
+        self.writer.put_chunk(Class::Near, id, bytes)?;
+        Ok(Some(id))
+    }
+
+    /// Files that fit into memory easily: cut, hashed and stored by this thread.
+    fn read_whole(
+        &mut self,
+        file: &FileRef,
+        size: usize,
+        read: &mut dyn FnMut(u64),
+    ) -> Result<Option<Id>, Failure> {
+        if !self.fill(file, size, read)? {
+            return Ok(None);
+        }
+        let bytes = &self.buffer[..size];
+        let sizes = chunk::sizes(size as u64);
+        let near = size as u64 <= NEAR && manifest::is_text(bytes);
+        let class = if near { Class::Near } else { Class::Data };
+        let content = Kind::Chunk.id_of(bytes);
+        let mut chunks = Vec::new();
+        let mut start = 0;
+        while start < bytes.len() {
+            let length = chunk::next(&bytes[start..], sizes);
+            let chunk = &bytes[start..start + length];
+            let id = if length == bytes.len() { content } else { Kind::Chunk.id_of(chunk) };
+            chunks.push(ChunkRef { id, length: length as u32 });
+            start += length;
+        }
+        // Content that is known needs no sketch: its manifest is here, or follows from the same
+        // bytes.
+        if let Some(known) = self.known_manifest(&content)? {
+            return Ok(Some(known));
+        }
+        self.sketcher.update(&self.buffer[..size]);
+        let sketch = self.sketcher.finish_and_reset();
+        let mut start = 0;
+        for chunk in &chunks {
+            let end = start + chunk.length as usize;
+            self.writer.put_chunk(class, chunk.id, &self.buffer[start..end])?;
+            start = end;
+        }
+        let chunks = self.finish_chunks(chunks)?;
+        let manifest = Manifest {
+            size: size as u64,
+            content,
+            chunker: chunk::CHUNKER,
+            near,
+            sketch: *sketch.as_bytes(),
+            chunks,
+        };
+        Ok(Some(self.writer.put_manifest(&manifest)?))
+    }
+
+    /// The manifest of a content that the store has in a pack this batch can rely on.
+    fn known_manifest(&mut self, content: &Id) -> Result<Option<Id>, Failure> {
+        let batch = self.writer.batch();
+        Ok(batch.store().manifest_of(content)?.and_then(|(id, _)| {
+            batch.has(Kind::Manifest, &id).then_some(id)
+        }))
+    }
+
+    fn finish_chunks(&mut self, mut chunks: Vec<ChunkRef>) -> Result<Chunks, Failure> {
+        if chunks.len() == 1 {
+            return Ok(Chunks::One);
+        }
+        if chunks.len() <= FEW {
+            return Ok(Chunks::Few(chunks));
+        }
+        let mut list = ListBuilder::new();
+        let count = chunks.len() as u64;
+        for chunk in chunks.drain(..) {
+            list.push(chunk, &mut self.writer)?;
+        }
+        Ok(Chunks::Many { list: list.finish(&mut self.writer)?, count })
+    }
+
+    /// Files of any size: cut here, stored by whoever has time. Memory does not depend on the
+    /// size.
+    fn read_large(
+        &mut self,
+        file: &FileRef,
+        size: u64,
+        jobs: &Jobs,
+        read: &mut dyn FnMut(u64),
+    ) -> Result<Option<Id>, Failure> {
+        let mut cutter = Cutter::new(size);
+        let (done, answers) = mpsc::channel();
+        let mut chunks = Collected::new(answers);
+        let mut hasher = ContentHasher::default();
+        let mut spans = (size <= chunk::SPAN_LIMIT).then(|| std::mem::take(&mut self.sketcher));
+        let mut handed = 0;
+        let outcome = (|| -> Result<bool, Failure> {
+            loop {
+                let Some(segment) = cutter.next_segment(&**file, jobs, read)? else {
+                    return Ok(cutter.offset == size);
+                };
+                hasher.update(&segment.0);
+                if let Some(sketcher) = &mut spans {
+                    sketcher.update(&segment.0);
+                }
+                let segment = Segment {
+                    bytes: segment.0,
+                    lengths: segment.1,
+                    class: Class::Data,
+                    index: handed,
+                    done: done.clone(),
+                };
+                handed += 1;
+                if let Err(segment) = jobs.offer(segment) {
+                    let buffer = self.store_segment(segment)?;
+                    jobs.recycle(buffer);
+                }
+                chunks.collect(self)?;
+            }
+        })();
+        drop(done);
+        // Others may still be at it: they must be done before the file is judged.
+        while let Some(segment) = jobs.take() {
+            let buffer = self.store_segment(segment)?;
+            jobs.recycle(buffer);
+        }
+        let finished = chunks.finish(self, handed);
+        if let Some(sketcher) = spans.take() {
+            self.sketcher = sketcher;
+        }
+        if !outcome? {
+            self.sketcher.reset();
+            return Ok(None);
+        }
+        let Some((chunks, by_chunks)) = finished? else { return Ok(None) };
+        let sketch = if size <= chunk::SPAN_LIMIT {
+            self.sketcher.finish_and_reset()
+        } else {
+            by_chunks
+        };
+        let manifest = Manifest {
+            size,
+            content: hasher.finish(),
+            chunker: chunk::CHUNKER,
+            near: false,
+            sketch: *sketch.as_bytes(),
+            chunks,
+        };
+        Ok(Some(self.writer.put_manifest(&manifest)?))
+    }
+}
+
+/// Reads a file from front to back and cuts it into segments of whole chunks.
+struct Cutter {
+    sizes: Sizes,
+    size: u64,
+    /// How much has been handed out.
+    offset: u64,
+    /// How much has been read.
+    read: u64,
+    /// What was read and not handed out.
+    rest: Vec<u8>,
+    /// Where the next run of bytes that are not a hole begins, as last asked.
+    data: Option<std::ops::Range<u64>>,
+}
+
+impl Cutter {
+    fn new(size: u64) -> Self {
+        Self { sizes: chunk::sizes(size), size, offset: 0, read: 0, rest: Vec::new(), data: None }
+    }
+
+    /// The next segment and the lengths of its chunks; `None` at the end, or where the file ends
+    /// too early.
+    #[allow(clippy::type_complexity)]
+    fn next_segment(
+        &mut self,
+        file: &dyn crate::disk::File,
+        jobs: &Jobs,
+        told: &mut dyn FnMut(u64),
+    ) -> Result<Option<(Vec<u8>, Vec<u32>)>, Failure> {
+        let mut bytes = std::mem::take(&mut self.rest);
+        if bytes.capacity() < BUFFER {
+            let mut buffer = jobs.buffer(BUFFER);
+            buffer.clear();
+            buffer.extend_from_slice(&bytes);
+            bytes = buffer;
+        }
+        let kept = bytes.len();
+        let wanted = (self.size - self.read).min((BUFFER - kept) as u64) as usize;
+        bytes.resize(kept + wanted, 0);
+        if !self.fill(file, &mut bytes[kept..])? {
+            return Ok(None);
+        }
+        told(wanted as u64);
+        let at_end = self.read == self.size;
+        let mut lengths = Vec::new();
+        let mut end = 0;
+        while end < bytes.len() && end < SEGMENT {
+            let rest = &bytes[end..];
+            if !at_end && rest.len() < self.sizes.max {
+                break;
+            }
+            let length = chunk::next(rest, self.sizes);
+            lengths.push(length as u32);
+            end += length;
+        }
+        if lengths.is_empty() {
+            // Everything has been handed out. Has the file grown?
+            let mut more = [0];
+            let grown = file.read_at(&mut more, self.size).map_err(Failure::Reading)?;
+            if grown > 0 {
+                self.offset = 0;
+            }
+            return Ok(None);
+        }
+        let mut rest = jobs.buffer(BUFFER);
+        rest.clear();
+        rest.extend_from_slice(&bytes[end..]);
+        self.rest = rest;
+        bytes.truncate(end);
+        self.offset += end as u64;
+        Ok(Some((bytes, lengths)))
+    }
+
+    /// Reads the next bytes; holes are not read: they are zeros. `false` if the file ends early.
+    fn fill(&mut self, file: &dyn crate::disk::File, into: &mut [u8]) -> Result<bool, Failure> {
+        let end = self.read + into.len() as u64;
+        let start = self.read;
+        while self.read < end {
+            let known = self.data.as_ref().is_some_and(|data| data.end > self.read);
+            if !known {
+                let next = file.next_data(self.read).map_err(Failure::Reading)?;
+                self.data = Some(next.unwrap_or(u64::MAX - 1..u64::MAX));
+            }
+            let data = self.data.clone().unwrap_or(self.read..u64::MAX);
+            let within = |at: u64| (at - start) as usize;
+            if data.start > self.read {
+                let until = data.start.min(end);
+                into[within(self.read)..within(until)].fill(0);
+                // A hole that reaches beyond the end is only there if the file is that long.
+                self.read = until;
+                continue;
+            }
+            let until = data.end.min(end);
+            let count = file
+                .read_full_at(&mut into[within(self.read)..within(until)], self.read)
+                .map_err(Failure::Reading)?;
+            if count < within(until) - within(self.read) {
+                return Ok(false);
+            }
+            self.read = until;
+        }
+        Ok(true)
+    }
+}
+
+/// Chunks as they come back, put in order.
+struct Collected {
+    answers: mpsc::Receiver<(usize, Vec<ChunkRef>)>,
+    early: std::collections::BTreeMap<usize, Vec<ChunkRef>>,
+    next: usize,
+    first: Vec<ChunkRef>,
+    list: Option<ListBuilder>,
+    count: u64,
+    sketcher: Sketcher,
+}
+
+impl Collected {
+    fn new(answers: mpsc::Receiver<(usize, Vec<ChunkRef>)>) -> Self {
+        Self {
+            answers,
+            early: std::collections::BTreeMap::new(),
+            next: 0,
+            first: Vec::new(),
+            list: None,
+            count: 0,
+            sketcher: Sketcher::new(),
+        }
+    }
+
+    fn collect(&mut self, hand: &mut Hand<'_, '_>) -> Result<(), Failure> {
+        while let Ok((index, chunks)) = self.answers.try_recv() {
+            self.early.insert(index, chunks);
+        }
+        self.take_early(hand)
+    }
+
+    fn take_early(&mut self, hand: &mut Hand<'_, '_>) -> Result<(), Failure> {
+        while let Some(chunks) = self.early.remove(&self.next) {
+            self.next += 1;
+            for chunk in chunks {
+                self.count += 1;
+                self.sketcher.chunk(head(&chunk.id), chunk.length.into());
+                if let Some(list) = &mut self.list {
+                    list.push(chunk, &mut hand.writer)?;
+                    continue;
+                }
+                self.first.push(chunk);
+                if self.first.len() > FEW {
+                    let mut list = ListBuilder::new();
+                    for chunk in self.first.drain(..) {
+                        list.push(chunk, &mut hand.writer)?;
+                    }
+                    self.list = Some(list);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for everything that was handed out.
+    /// `None` if a part did not come back: then its thread has failed, and all of the work with it.
+    fn finish(
+        mut self,
+        hand: &mut Hand<'_, '_>,
+        handed: usize,
+    ) -> Result<Option<(Chunks, chunk::Sketch)>, Failure> {
+        while let Ok((index, chunks)) = self.answers.recv() {
+            self.early.insert(index, chunks);
+            self.take_early(hand)?;
+        }
+        self.take_early(hand)?;
+        if self.next != handed {
+            return Ok(None);
+        }
+        let sketch = self.sketcher.finish();
+        let chunks = match self.list {
+            Some(list) => {
+                let list = list.finish(&mut hand.writer)?;
+                Chunks::Many { list, count: self.count }
+            }
+            None if self.first.len() == 1 => Chunks::One,
+            None => Chunks::Few(self.first),
+        };
+        Ok(Some((chunks, sketch)))
+    }
+}
+
+/// The first eight bytes of a chunk's id as the sketch takes them: little-endian.
+fn head(id: &Id) -> u64 {
+    let mut head = [0; 8];
+    head.copy_from_slice(&id.as_bytes()[..8]);
+    u64::from_le_bytes(head)
+}
+
+/// What went wrong: with the file, or with the store.
+#[derive(Debug)]
+enum Failure {
+    Reading(io::Error),
+    Storing(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Storing(error)
+    }
+}
+
