@@ -26,6 +26,7 @@ pub mod disk;
 pub mod hash;
 pub mod index;
 pub mod object;
+pub mod ops;
 pub mod path;
 pub mod progress;
 pub mod repo;

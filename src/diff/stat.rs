@@ -57,8 +57,7 @@ pub fn layout(files: &[(String, Counts)], width: usize) -> Vec<Row> {
     let number_width = number_width.max(digits(most));
     let width = width.max(16 + 6 + number_width);
     let most_columns = usize::try_from(most).unwrap_or(usize::MAX / 2);
-    let mut graph =
-        if most_columns + 4 > binary_width { most_columns } else { binary_width - 4 };
+    let mut graph = if most_columns + 4 > binary_width { most_columns } else { binary_width - 4 };
     let mut names = longest;
     if names + number_width + 6 + graph > width {
         graph = graph.min((width * 3 / 8).saturating_sub(number_width + 6).max(6));
@@ -68,7 +67,10 @@ pub fn layout(files: &[(String, Counts)], width: usize) -> Vec<Row> {
             graph = width - number_width - 6 - names;
         }
     }
-    files.iter().map(|(name, counts)| row(name, *counts, names, number_width, graph, most)).collect()
+    files
+        .iter()
+        .map(|(name, counts)| row(name, *counts, names, number_width, graph, most))
+        .collect()
 }
 
 fn row(name: &str, counts: Counts, names: usize, numbers: usize, graph: usize, most: u64) -> Row {

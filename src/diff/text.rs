@@ -329,10 +329,7 @@ mod tests {
 
     #[test]
     fn a_missing_line_feed_at_the_end_is_said_and_a_carriage_return_is_no_end() {
-        assert_eq!(
-            unified("a\n", "a", 3),
-            "@@ -1 +1 @@\n-a\n+a\n\\ No newline at end of file\n"
-        );
+        assert_eq!(unified("a\n", "a", 3), "@@ -1 +1 @@\n-a\n+a\n\\ No newline at end of file\n");
         assert_eq!(unified("", "a\rb\n", 3), "@@ -0,0 +1 @@\n+a\rb\n");
         assert_eq!(counts(b"a\r\nb\n", b"a\nb\n", Options::default()), (1, 1));
     }

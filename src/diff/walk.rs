@@ -351,8 +351,7 @@ mod tests {
     #[test]
     fn ten_edits_among_a_hundred_thousand_files_read_few_nodes() {
         let mut memory = Memory::default();
-        let names: Vec<String> =
-            (0..100_000).map(|n| format!("{:03}/{n:06}", n % 100)).collect();
+        let names: Vec<String> = (0..100_000).map(|n| format!("{:03}/{n:06}", n % 100)).collect();
         let all: Vec<(&str, Option<Entry>)> =
             names.iter().map(|name| (&name[..], Some(file(1, 0o644)))).collect();
         let old = apply(&mut memory, None, &all);
@@ -403,7 +402,12 @@ mod tests {
         let mut new = apply(
             &mut memory,
             Some(&old),
-            &[("empty", None), ("gone/a/b", None), ("swap", None), ("came", Some(directory(0o700)))],
+            &[
+                ("empty", None),
+                ("gone/a/b", None),
+                ("swap", None),
+                ("came", Some(directory(0o700))),
+            ],
         );
         new = apply(&mut memory, Some(&new), &[("gone", None), ("swap/in", Some(file(1, 0o644)))]);
         let there = crate::object::tree::find(&memory, &new, b"mode").unwrap().unwrap();

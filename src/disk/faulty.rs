@@ -397,6 +397,10 @@ impl Dir for FaultyDir {
         self.inner.sync_file_system()
     }
 
+    fn now(&self) -> Time {
+        self.inner.now()
+    }
+
     fn file_system_id(&self) -> io::Result<u64> {
         self.inner.file_system_id()
     }

@@ -1211,6 +1211,10 @@ impl Dir for MemoryDir {
         Ok(())
     }
 
+    fn now(&self) -> Time {
+        self.disk.volume().now
+    }
+
     fn file_system_id(&self) -> io::Result<u64> {
         Ok(1)
     }

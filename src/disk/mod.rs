@@ -160,6 +160,10 @@ pub trait Dir: Send + Sync + fmt::Debug {
     /// Makes everything written to this file system durable (`syncfs`).
     fn sync_file_system(&self) -> io::Result<()>;
 
+    /// The time by the clock that gives files here their times, as far as that is known without
+    /// writing.
+    fn now(&self) -> Time;
+
     /// A number of the file system that stays the same between mounts, so that a copy on another
     /// one can be told from the original. 0 where the system does not tell.
     fn file_system_id(&self) -> io::Result<u64>;

@@ -360,6 +360,10 @@ impl Dir for OsDir {
         self.sync()
     }
 
+    fn now(&self) -> Time {
+        std::time::SystemTime::now().into()
+    }
+
     fn file_system_id(&self) -> io::Result<u64> {
         retry(|| rustix::fs::fstatvfs(&self.fd)).map(|volume| volume.f_fsid)
     }

@@ -118,8 +118,12 @@ impl Index {
 
     /// What is tracked at `path`.
     pub fn get(&self, path: &RepoPath) -> Result<Option<Tracked>, Error> {
-        let Some(key) = key::key_of(path) else { return Ok(None) };
-        Ok(self.find(&key)?.map(|row| row.tracked()))
+        Ok(self.row(path)?.map(|row| row.tracked()))
+    }
+
+    /// The row of `path`, where it lies.
+    pub fn row(&self, path: &RepoPath) -> Result<Option<Row<'_>>, Error> {
+        key::key_of(path).map_or(Ok(None), |key| self.find(&key))
     }
 
     fn find(&self, key: &[u8]) -> Result<Option<Row<'_>>, Error> {

@@ -138,8 +138,9 @@ impl<'a> Row<'a> {
         self.marks_count && self.half(66) & UNSYNCED != 0
     }
 
-    /// Whether a file or symbolic link with this stat is certainly the one last seen. Quick, and
-    /// right for almost every file; where it says no, ask [`Self::matches`].
+    /// Whether a file or symbolic link with this stat is certainly the one last seen, with the mode
+    /// that is recorded. Quick, and yes for almost every file; where it says no, ask
+    /// [`Self::matches`].
     #[inline]
     pub fn is_certainly_unchanged(&self, stat: &Stat, volume: &Volume) -> bool {
         let modes = self.half(64);
@@ -150,6 +151,7 @@ impl<'a> Row<'a> {
         };
         modes & (SEEN | RACY | 3 << 12) == SEEN | kind << 12
             && self.half(66) & !UNSYNCED == stat.mode
+            && (modes & 0o7777 == stat.mode || kind == SYMLINK || !volume.exec_bits)
             && self.word(0) == stat.size
             && nanoseconds(stat.mtime) == Some(self.word(8) as i64)
             && nanoseconds(stat.ctime) == Some(self.word(16) as i64)
@@ -448,6 +450,8 @@ mod tests {
         };
         assert!(!judge(&tracked, &stat), "racy");
         tracked.seen.as_mut().unwrap().racy = false;
+        assert!(!judge(&tracked, &stat), "another mode than recorded");
+        tracked.mode = 0o750;
         assert!(judge(&tracked, &stat));
         assert!(!judge(&Tracked { seen: None, ..tracked.clone() }, &stat));
         assert!(!judge(&tracked, &Stat { kind: FileKind::Symlink, ..stat }));

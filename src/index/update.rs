@@ -128,6 +128,29 @@ impl Index {
         Ok(Updated::Done)
     }
 
+    /// Changes the index for this process only, where it cannot be written to: a read-only place,
+    /// or somebody else is at it. A lost index is not changed.
+    pub fn update_in_memory(&mut self, update: Update) -> Result<(), Error> {
+        let changes = self.completed(&update.changes)?;
+        let mut newer = Overlay::default();
+        let mut row = Vec::new();
+        for (key, tracked) in &changes {
+            row.clear();
+            if let Some(tracked) = tracked {
+                let mut heap = Vec::new();
+                row.extend_from_slice(&row::encode(tracked, &mut heap));
+                row.extend_from_slice(&heap);
+            }
+            newer.push(key, &row);
+        }
+        if let Some(content) = &mut self.content {
+            content.overlay = content.overlay.merged(&newer);
+            content.state.commit = update.base.commit;
+            content.state.tree = update.base.tree;
+        }
+        Ok(())
+    }
+
     /// The changes by key, with what goes below paths that are no directories any more, and with
     /// the directories above new paths.
     fn completed(

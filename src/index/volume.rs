@@ -15,6 +15,8 @@ pub struct Volume {
     pub case_sensitive: bool,
     /// Gives names back in another Unicode normal form, or takes both for the same.
     pub normalises: bool,
+    /// Takes only names that are UTF-8.
+    pub utf8_only: bool,
     /// Drops dots and spaces at the end of names.
     pub trims_names: bool,
     /// Bytes that no name may have.
@@ -42,6 +44,7 @@ impl Default for Volume {
             hard_links: true,
             case_sensitive: true,
             normalises: false,
+            utf8_only: false,
             trims_names: false,
             forbidden: Vec::new(),
             mtime_step_nanoseconds: 1,
@@ -58,6 +61,7 @@ impl Volume {
     /// Whether a file can have this name here.
     pub fn can_hold(&self, name: &[u8]) -> bool {
         let trimmed = self.trims_names && matches!(name.last(), Some(b'.' | b' '));
-        !trimmed && name.iter().all(|byte| !self.forbidden.contains(byte))
+        let taken = !self.utf8_only || std::str::from_utf8(name).is_ok();
+        taken && !trimmed && name.iter().all(|byte| !self.forbidden.contains(byte))
     }
 }

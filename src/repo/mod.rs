@@ -6,6 +6,7 @@
 
 mod discover;
 mod names;
+mod working;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::path::RepoPath;
 use crate::store::{self, Store, Target};
 
 pub use discover::{Found, discover};
+pub use working::{Rules, Working, find_entry};
 
 /// The branch of a new repository.
 pub const DEFAULT_BRANCH: &str = "main";
@@ -43,6 +45,12 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The index failed.
+    #[error(transparent)]
+    Index(crate::index::Error),
+    /// The index has to be made anew, and that is not possible here or now.
+    #[error("the index has to be made anew and cannot be written")]
+    IndexBusy,
     /// The command needs a working tree.
     #[error("this is a bare repository: it has no working tree")]
     Bare,

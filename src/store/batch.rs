@@ -30,7 +30,7 @@ const MOST_PACK_BYTES: u64 = 1 << 30;
 /// A store has at most about so many large packs.
 const PACKS_AIMED_AT: u64 = 16_384;
 /// A session lists its packs when it has so many.
-pub(super) const SESSION_PACKS: usize = 64;
+const SESSION_PACKS: usize = 64;
 const SHARDS: usize = 64;
 
 /// Objects on their way into packs of a store.
@@ -284,20 +284,18 @@ impl<'s> Batch<'s> {
         writer.flush()
     }
 
-    /// Lists the packs that are complete so far, if they are many or `force` says so: an
-    /// interrupted batch need not do them again. Call with no writer holding unfinished frames
-    /// that `seen` speaks of.
-    pub fn list_session(&self, force: bool, actor: &str) -> Result<bool, Error> {
-        {
-            let closing = locked(&self.closing).len();
-            if !force && locked(&self.finished).len() + closing < SESSION_PACKS {
-                return Ok(false);
-            }
-        }
+    /// Whether so many packs are complete that the session should list them.
+    pub fn has_many_packs(&self) -> bool {
+        locked(&self.finished).len() + locked(&self.closing).len() >= SESSION_PACKS
+    }
+
+    /// Lists what was put so far: an interrupted batch need not do it again. All writers must have
+    /// been flushed, or a listed object could be without what it is made of.
+    pub fn list_session(&self, actor: &str) -> Result<(), Error> {
         self.finish_open()?;
         let finished = std::mem::take(&mut *locked(&self.finished));
         if finished.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         let placed = self.place(finished, Some(&self.session))?;
         let sealed = Sealed {
@@ -319,7 +317,7 @@ impl<'s> Batch<'s> {
             locked(shard).clear();
         }
         locked(&self.contents).clear();
-        Ok(true)
+        Ok(())
     }
 
     /// Gives finished packs their final names and makes these durable.

@@ -11,4 +11,4 @@ mod pages;
 mod run;
 
 pub use database::{Batch, BatchTable, Database, Durability, Error, Opened};
-pub use run::{RunBuilder, SortedRun};
+pub use run::{KEY, RunBuilder, SortedRun};

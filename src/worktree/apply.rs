@@ -452,11 +452,8 @@ impl Walker {
 
     /// Opens a directory. A symbolic link on the way is an error: nothing is reached through one.
     pub fn open(&mut self, path: &RepoPath) -> io::Result<DirRef> {
-        let same = path
-            .parts()
-            .zip(&self.way)
-            .take_while(|(part, (name, _))| *part == &name[..])
-            .count();
+        let same =
+            path.parts().zip(&self.way).take_while(|(part, (name, _))| *part == &name[..]).count();
         self.way.truncate(same);
         for part in path.parts().skip(same) {
             let dir = self.way.last().map_or(&self.root, |(_, dir)| dir).dir(part)?;

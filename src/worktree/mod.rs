@@ -5,7 +5,11 @@
 
 mod apply;
 mod content;
+pub mod ignore;
+mod probe;
 pub mod record;
+pub mod scan;
 
 pub use apply::{Applied, Failed, Step, Target, Walker, apply};
 pub use content::{read_content, read_small};
+pub use probe::{file_system_time, volume};

@@ -16,10 +16,12 @@ pub(super) struct Assembly {
 }
 
 /// A directory whose parts are still coming.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Open {
+    /// Its own entry, but for its tree; `None` for the root.
+    shell: Option<Entry>,
     entries: Vec<Entry>,
-    /// Directories below it that will come, and parts of its own files.
+    /// Parts that will come: directories below it, parts of its own files, and being looked at.
     missing: usize,
 }
 
@@ -27,14 +29,22 @@ struct Open {
 #[derive(Debug)]
 pub(super) struct Complete {
     path: RepoPath,
+    shell: Option<Entry>,
     entries: Vec<Entry>,
 }
 
 impl Assembly {
-    /// A directory has been found: so many parts of it will come, directories included. Each
-    /// directory below it is announced with the entry it will get, but for its tree.
-    pub(super) fn announce(&mut self, path: RepoPath, parts: usize) {
-        self.open.entry(path).or_default().missing += parts;
+    /// A directory will be looked at.
+    pub(super) fn expect(&mut self, path: RepoPath, shell: Option<Entry>) {
+        self.open.insert(path, Open { shell, entries: Vec::new(), missing: 1 });
+    }
+
+    /// A directory was looked at: so many parts of it will come.
+    pub(super) fn found(&mut self, path: &RepoPath, parts: usize) -> Option<Complete> {
+        if let Some(open) = self.open.get_mut(path) {
+            open.missing += parts;
+        }
+        self.add(path, Vec::new())
     }
 
     /// A part of a directory's own entries; returns the directory if it is complete.
@@ -45,26 +55,38 @@ impl Assembly {
         if open.missing > 0 {
             return None;
         }
-        let open = self.open.remove(path)?;
-        Some(Complete { path: path.clone(), entries: open.entries })
+        let Open { shell, entries, .. } = self.open.remove(path)?;
+        Some(Complete { path: path.clone(), shell, entries })
+    }
+
+    /// A directory that could not be looked at and does not come.
+    pub(super) fn give_up(&mut self, path: &RepoPath) -> Option<Complete> {
+        self.open.remove(path)?;
+        let (parent, _) = path.split()?;
+        self.add(&parent, Vec::new())
     }
 }
 
 impl Complete {
-    /// Writes the directory's nodes.
-    pub(super) fn build<S: Sink>(mut self, sink: &mut S) -> Result<(RepoPath, Root), S::Error> {
+    /// Writes the directory's nodes; returns the root of the whole tree, or the directory it is in
+    /// and its entry there.
+    pub(super) fn build<S: Sink>(
+        mut self,
+        sink: &mut S,
+    ) -> Result<Result<Root, (RepoPath, Entry)>, S::Error> {
         self.entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let mut builder = Builder::new();
         for entry in self.entries {
             builder.push(entry, sink)?;
         }
-        Ok((self.path, builder.finish(sink)?))
+        let root = builder.finish(sink)?;
+        Ok(match (self.path.split(), self.shell) {
+            (Some((parent, _)), Some(shell)) => {
+                let (files, bytes) = (root.totals.files, root.totals.bytes);
+                let what = What::Directory { files, bytes, tree: root.id };
+                Err((parent, Entry { what, ..shell }))
+            }
+            _ => Ok(root),
+        })
     }
-}
-
-/// The entry of a directory with this tree.
-pub(super) fn with_tree(entry: Entry, root: &Root) -> Entry {
-    let what =
-        What::Directory { files: root.totals.files, bytes: root.totals.bytes, tree: root.id };
-    Entry { what, ..entry }
 }

@@ -241,9 +241,10 @@ impl<'b, 's> Hand<'b, 's> {
     /// The manifest of a content that the store has in a pack this batch can rely on.
     fn known_manifest(&mut self, content: &Id) -> Result<Option<Id>, Failure> {
         let batch = self.writer.batch();
-        Ok(batch.store().manifest_of(content)?.and_then(|(id, _)| {
-            batch.has(Kind::Manifest, &id).then_some(id)
-        }))
+        Ok(batch
+            .store()
+            .manifest_of(content)?
+            .and_then(|(id, _)| batch.has(Kind::Manifest, &id).then_some(id)))
     }
 
     fn finish_chunks(&mut self, mut chunks: Vec<ChunkRef>) -> Result<Chunks, Failure> {
@@ -315,11 +316,8 @@ impl<'b, 's> Hand<'b, 's> {
             return Ok(None);
         }
         let Some((chunks, by_chunks)) = finished? else { return Ok(None) };
-        let sketch = if size <= chunk::SPAN_LIMIT {
-            self.sketcher.finish_and_reset()
-        } else {
-            by_chunks
-        };
+        let sketch =
+            if size <= chunk::SPAN_LIMIT { self.sketcher.finish_and_reset() } else { by_chunks };
         let manifest = Manifest {
             size,
             content: hasher.finish(),
@@ -537,4 +535,3 @@ impl From<Error> for Failure {
         Self::Storing(error)
     }
 }
-

@@ -1,0 +1,432 @@
+//! `commit`: records the working tree, or what was staged, or named paths.
+
+use crate::clock::Time;
+use crate::hash::Id;
+use crate::index::{Base, Update, Updated};
+use crate::object::{Commit, Header, Object, Signature, Sink, Source};
+use crate::path::{NameError, Pathspec, RepoPath};
+use crate::progress::{Monitor, Stage};
+use crate::repo::{Head, Person, Repository, Rules, Working};
+use crate::store::{Batch, Error as StoreError, Publication, Sealed};
+use crate::worktree::record::{self, Unread};
+use crate::worktree::scan::{self, Nested, Untracked};
+
+use super::{Error, moved, pending, staging};
+
+/// What to record, and what to say about it.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// Why; taken as it is.
+    pub message: Vec<u8>,
+    /// Replace the commit HEAD is on. Without a message its message stays.
+    pub amend: bool,
+    /// Record a commit even if nothing changed.
+    pub allow_empty: bool,
+    /// Only say what would be recorded.
+    pub dry_run: bool,
+    /// Who made the change, if not who records it.
+    pub author: Option<Person>,
+    /// When the change was made, if not now: the time and minutes east of UTC.
+    pub date: Option<(Time, i16)>,
+    /// Who records it.
+    pub committer: Person,
+    /// Which paths; all of them if none are named.
+    pub paths: Pathspec,
+    /// Everything that changed, even if something is staged.
+    pub everything: bool,
+    /// Record modification times even where nothing else changed.
+    pub always_times: bool,
+    /// Further headers.
+    pub headers: Vec<Header>,
+    /// Which rules of the user's hold.
+    pub rules: Rules<'a>,
+    /// Repositories within are an error.
+    pub refuse_nested: bool,
+}
+
+impl Options<'_> {
+    /// Everything that changed, or what is staged, by this person.
+    pub fn new(message: &str, committer: Person) -> Self {
+        Self {
+            message: message.as_bytes().to_vec(),
+            amend: false,
+            allow_empty: false,
+            dry_run: false,
+            author: None,
+            date: None,
+            committer,
+            paths: Pathspec::all(),
+            everything: false,
+            always_times: false,
+            headers: Vec::new(),
+            rules: Rules::default(),
+            refuse_nested: false,
+        }
+    }
+}
+
+/// What was recorded.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The new commit; `None` if it was a dry run.
+    pub commit: Option<Id>,
+    /// The tree that was recorded.
+    pub tree: Option<Id>,
+    /// The branch it is on, by full name; `None` if HEAD is detached.
+    pub branch: Option<String>,
+    /// The commit it replaces or follows.
+    pub parent: Option<Id>,
+    /// Its subject.
+    pub subject: String,
+    /// Files that are new.
+    pub added: u64,
+    /// Files that changed.
+    pub modified: u64,
+    /// Files that are gone.
+    pub deleted: u64,
+    /// Files in the whole tree.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of files that were read.
+    pub bytes_read: u64,
+    /// New bytes in the store before compression.
+    pub bytes_new: u64,
+    /// What they take there.
+    pub bytes_stored: u64,
+    /// Files that were not recorded as they are.
+    pub unread: Vec<Unread>,
+    /// Directories and files that could not be looked at.
+    pub unreadable: Vec<(RepoPath, std::io::Error)>,
+    /// Names that may not stand in a tree.
+    pub refused: Vec<(String, NameError)>,
+    /// Pipes, sockets and devices, which were left out.
+    pub special: Vec<RepoPath>,
+    /// Repositories within, which were left out.
+    pub nested: Vec<RepoPath>,
+}
+
+impl Outcome {
+    /// Whether everything there is was recorded.
+    pub fn is_complete(&self) -> bool {
+        self.unread.is_empty()
+            && self.unreadable.is_empty()
+            && self.refused.is_empty()
+            && self.nested.is_empty()
+    }
+}
+
+/// How often a race is run again before giving up.
+const ATTEMPTS: usize = 100;
+
+/// Records.
+pub fn run(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
+    if options.message.is_empty() && !options.amend {
+        return Err(Error::NoMessage);
+    }
+    pending::finish_interrupted(repo, &options.committer, monitor)?;
+    for _ in 0..ATTEMPTS {
+        match attempt(repo, options, monitor) {
+            // Somebody was faster: the verb starts again from what is there now. Stored content
+            // is found again.
+            Err(Error::Store(StoreError::Moved { .. } | StoreError::Gone)) => {
+                repo.store().refresh()?;
+            }
+            done => return done,
+        }
+    }
+    Err(Error::TooBusy(match repo.head() {
+        Head::Branch { name, .. } => name,
+        Head::Detached(_) => "HEAD".to_owned(),
+    }))
+}
+
+fn attempt(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
+    let mut working = repo.working(&options.rules, monitor)?;
+    if let (Some(staged), true, false) =
+        (working.staged, options.paths.is_all(), options.everything)
+    {
+        let tree = rebased(&working, staged.tree, staged.base)?;
+        return commit_staged(&working, options, tree);
+    }
+    let actor = options.committer.to_actor();
+    let batch = Batch::begin(repo.store())?;
+    let (ended, mut seen) = repo.store().dead_sessions(working.tree.id)?;
+    seen.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    monitor.begin(Stage::Recording, None, None);
+    let fresh = working.is_fresh() && options.paths.is_all() && !options.dry_run;
+    let root = working.tree.root.clone();
+    let now = || root.now();
+    let request = record::Request {
+        batch: &batch,
+        scan: scan::Request {
+            root: &working.tree.root,
+            index: &working.index,
+            volume: &working.volume,
+            ignore: &working.ignore,
+            pathspec: &options.paths,
+            untracked: Untracked::All,
+            tell_ignored: false,
+            nested: options.rules.nested.unwrap_or(Nested::Skip),
+        },
+        fresh: if fresh { Some(working.index.writer()?) } else { None },
+        worktree: working.tree.id,
+        already_seen: &seen,
+        always_times: options.always_times,
+        file_system_now: &now,
+        actor: &actor,
+        monitor,
+    };
+    let (mut recording, summary) = record::record(request)?;
+    if options.refuse_nested && !summary.nested.is_empty() {
+        return Err(Error::Nested { paths: summary.nested });
+    }
+    let mut outcome = Outcome {
+        added: recording.added,
+        modified: recording.modified,
+        deleted: recording.deleted,
+        bytes_read: recording.bytes_read,
+        unread: std::mem::take(&mut recording.unread),
+        unreadable: summary.unreadable,
+        refused: summary.refused,
+        special: summary.special,
+        nested: summary.nested,
+        ..Outcome::default()
+    };
+    let mut writer = batch.writer();
+    let (tree, staged_tree) = match recording.root {
+        Some(root) => (root.id, None),
+        None => {
+            let edits = staging::with_directories(&working, &mut recording)?;
+            let tree = staging::apply(&working, &mut writer, working.head_tree.as_ref(), &edits)?;
+            // What was staged besides stays staged, on top of the new commit.
+            let staged_tree = match working.staged {
+                Some(staged) if !options.everything => {
+                    Some(staging::apply(&working, &mut writer, Some(&staged.tree), &edits)?)
+                }
+                _ => None,
+            };
+            (tree, staged_tree)
+        }
+    };
+    writer.flush()?;
+    let staged_tree = staged_tree.filter(|staged| *staged != tree);
+    let changes_nothing =
+        working.head_tree == Some(tree) || (working.head_tree.is_none() && outcome.added == 0);
+    if changes_nothing && !options.allow_empty && !options.amend {
+        // Stats that were looked at again are worth keeping all the same.
+        refresh_index(&mut working, &mut recording);
+        return if outcome.is_complete() { Err(Error::NothingToCommit) } else { Ok(outcome) };
+    }
+    let totals = crate::object::Source::tree(&writer, &tree).map(|node| node.totals());
+    if let Ok(totals) = totals {
+        outcome.files = totals.files;
+        outcome.bytes = totals.bytes;
+    }
+    if options.dry_run {
+        outcome.tree = Some(tree);
+        return Ok(outcome);
+    }
+    let commit = put_commit(&working, options, tree, &mut outcome, &mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    let sealed = batch.seal()?;
+    outcome.bytes_new = sealed.made.bytes;
+    outcome.bytes_stored = sealed.made.stored;
+    let new_staged = staged_tree.map(|staged| (staged, tree));
+    publish(&working, options, commit, sealed, new_staged, ended, &outcome)?;
+    outcome.commit = Some(commit);
+    let base = Base { commit: Some(commit), tree: Some(staged_tree.unwrap_or(tree)) };
+    keep_index(&mut working, recording, base)?;
+    Ok(outcome)
+}
+
+/// Commits the staged tree as it is: no file is looked at.
+fn commit_staged(
+    working: &Working<'_>,
+    options: &Options<'_>,
+    tree: Rebased,
+) -> Result<Outcome, Error> {
+    let repo = working.repo;
+    let mut outcome = Outcome::default();
+    let batch = Batch::begin(repo.store())?;
+    let mut writer = batch.writer();
+    let tree = match tree {
+        Rebased::AsIs(tree) => tree,
+        Rebased::Onto(edits) => {
+            staging::apply(working, &mut writer, working.head_tree.as_ref(), &edits)?
+        }
+    };
+    crate::diff::trees::<_, StoreError>(
+        repo.store(),
+        working.head_tree.as_ref(),
+        Some(&tree),
+        &Pathspec::all(),
+        &mut |change| {
+            match change.status() {
+                crate::diff::Status::Added => outcome.added += 1,
+                crate::diff::Status::Deleted => outcome.deleted += 1,
+                _ => outcome.modified += 1,
+            }
+            Ok(())
+        },
+    )
+    .ok();
+    if working.head_tree == Some(tree) && !options.allow_empty && !options.amend {
+        return Err(Error::NothingToCommit);
+    }
+    if let Ok(node) = repo.store().tree(&tree) {
+        outcome.files = node.totals().files;
+        outcome.bytes = node.totals().bytes;
+    }
+    outcome.tree = Some(tree);
+    if options.dry_run {
+        return Ok(outcome);
+    }
+    let commit = put_commit(working, options, tree, &mut outcome, &mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    let sealed = batch.seal()?;
+    outcome.bytes_new = sealed.made.bytes;
+    outcome.bytes_stored = sealed.made.stored;
+    publish(working, options, commit, sealed, None, Vec::new(), &outcome)?;
+    outcome.commit = Some(commit);
+    Ok(outcome)
+}
+
+/// A staged tree whose base may no longer be HEAD's tree.
+enum Rebased {
+    AsIs(Id),
+    /// What was staged, to be applied to HEAD's tree.
+    Onto(Vec<crate::object::tree::Edit>),
+}
+
+fn rebased(working: &Working<'_>, tree: Id, base: Id) -> Result<Rebased, Error> {
+    let on = working.head_tree.unwrap_or_else(crate::object::Node::empty_id);
+    if on == base {
+        return Ok(Rebased::AsIs(tree));
+    }
+    let mut edits = Vec::new();
+    crate::diff::trees::<_, StoreError>(
+        working.repo.store(),
+        Some(&base),
+        Some(&tree),
+        &Pathspec::all(),
+        &mut |change| {
+            edits.push(crate::object::tree::Edit { path: change.path, entry: change.new });
+            Ok(())
+        },
+    )?;
+    Ok(Rebased::Onto(edits))
+}
+
+fn put_commit(
+    working: &Working<'_>,
+    options: &Options<'_>,
+    tree: Id,
+    outcome: &mut Outcome,
+    writer: &mut crate::store::Writer<'_, '_>,
+) -> Result<Id, Error> {
+    let repo = working.repo;
+    let env = repo.env();
+    let now = env.clock.now();
+    let zone = env.clock.zone_minutes(now);
+    let head = working.head.commit();
+    let amended: Option<Commit> = match (options.amend, head) {
+        (true, Some(id)) => Some(repo.store().object(&id)?),
+        (true, None) => return Err(crate::repo::Error::Unborn(String::from("HEAD")).into()),
+        (false, _) => None,
+    };
+    let committer = options.committer.sign(now.seconds, zone);
+    let (seconds, zone) = options
+        .date
+        .map_or((committer.seconds, committer.zone_minutes), |(time, zone)| (time.seconds, zone));
+    let mut author: Signature = match (&options.author, &amended) {
+        (Some(person), _) => person.sign(seconds, zone),
+        (None, Some(amended)) => amended.author.clone(),
+        (None, None) => options.committer.sign(seconds, zone),
+    };
+    if options.date.is_some() {
+        (author.seconds, author.zone_minutes) = (seconds, zone);
+    }
+    let commit = Commit {
+        tree,
+        parents: match &amended {
+            Some(amended) => amended.parents.clone(),
+            None => head.into_iter().collect(),
+        },
+        author,
+        committer,
+        message: match &amended {
+            Some(amended) if options.message.is_empty() => amended.message.clone(),
+            _ => options.message.clone(),
+        },
+        headers: options.headers.clone(),
+    };
+    outcome.tree = Some(tree);
+    outcome.parent = commit.parents.first().copied();
+    outcome.subject = String::from_utf8_lossy(commit.subject()).into_owned();
+    outcome.branch = match &working.head {
+        Head::Branch { name, .. } => Some(name.clone()),
+        Head::Detached(_) => None,
+    };
+    Ok(writer.put(Commit::KIND, commit.to_bytes())?)
+}
+
+fn publish(
+    working: &Working<'_>,
+    options: &Options<'_>,
+    commit: Id,
+    sealed: Sealed,
+    staged: Option<(Id, Id)>,
+    ended: Vec<String>,
+    outcome: &Outcome,
+) -> Result<(), Error> {
+    let how = match (options.amend, outcome.parent) {
+        (true, _) => " (amend)",
+        (false, None) => " (initial)",
+        (false, Some(_)) => "",
+    };
+    let reason = format!("commit{how}: {}", outcome.subject);
+    let repo = working.repo;
+    let publication = Publication::new("commit", &options.committer.to_actor())
+        .with_packs(sealed)
+        .with_refs(moved::to_commit(repo, &working.head, commit, reason))
+        .with_refs(moved::staged(repo, staged, "commit"))
+        .ending_sessions(ended);
+    repo.store().publish(publication)?;
+    Ok(())
+}
+
+/// Brings the index up to date with what was recorded. It is a cache: if this fails or somebody
+/// was faster, the next command catches up.
+fn keep_index(
+    working: &mut Working<'_>,
+    recording: record::Recording,
+    base: Base,
+) -> Result<(), Error> {
+    let updated = match recording.index {
+        Some(writer) => writer.finish(base, None),
+        None => working.index.update(Update::new(base, recording.rows)),
+    };
+    match updated {
+        Ok(Updated::Done | Updated::Skipped) => Ok(()),
+        // The commit is recorded: what the index could not be told it will find out.
+        Err(_) => Ok(()),
+    }
+}
+
+fn refresh_index(working: &mut Working<'_>, recording: &mut record::Recording) {
+    if !recording.rows.is_empty() && !working.index.is_lost() {
+        let rows = std::mem::take(&mut recording.rows);
+        let _ = working.index.update(Update::new(working.base, rows));
+    }
+}

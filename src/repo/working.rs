@@ -1,0 +1,236 @@
+//! The working tree made ready for a command: its index brought up to date with what HEAD or the
+//! staged tree says.
+//!
+//! The index names the tree it describes. If that is not the tree it should describe (a crash
+//! after publishing, another process that was faster, a lost index), the two trees are compared and
+//! what the right one says is adopted, with nothing believed of the files until they are read.
+//! What is tracked, not in the index and not on disk counts as not brought here, never as deleted.
+
+use std::io;
+
+use crate::clock::Time;
+use crate::diff;
+use crate::hash::Id;
+use crate::index::{self, Base, Index, Presence, Tracked, Update, Updated, Volume};
+use crate::object::tree::Cursor;
+use crate::object::{Entry, Node};
+use crate::path::{Pathspec, RepoPath};
+use crate::progress::{Monitor, Stage};
+use crate::worktree::ignore::{Case, GitRules, Ignore};
+use crate::worktree::{self, Walker, scan};
+
+use super::{Error, Repository, Staged, Worktree};
+
+/// A working tree, ready to be scanned or changed.
+pub struct Working<'r> {
+    /// The repository.
+    pub repo: &'r Repository,
+    /// The working tree.
+    pub tree: &'r Worktree,
+    /// Its index, describing `base`.
+    pub index: Index,
+    /// What its file system can express.
+    pub volume: Volume,
+    /// Ignore rules that hold everywhere.
+    pub ignore: Ignore,
+    /// The commit HEAD is on, and the tree the index describes: what is staged, or HEAD's.
+    pub base: Base,
+    /// What is staged, if something is.
+    pub staged: Option<Staged>,
+    /// Where HEAD was found.
+    pub head: super::Head,
+    /// The tree of HEAD.
+    pub head_tree: Option<Id>,
+}
+
+impl Repository {
+    /// Makes the working tree ready.
+    pub fn working(
+        &self,
+        options: &Rules<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<Working<'_>, Error> {
+        let tree = self.worktree()?;
+        let head = self.head();
+        let head_tree = match head.commit() {
+            Some(id) => {
+                let commit: crate::object::Commit =
+                    crate::object::Source::object(self.store(), &id)?;
+                Some(commit.tree)
+            }
+            None => None,
+        };
+        let staged = self.staged();
+        let base =
+            Base { commit: head.commit(), tree: staged.map(|staged| staged.tree).or(head_tree) };
+        let index = Index::open(self.store().dir().clone(), self.env().random.clone())?;
+        let volume = worktree::volume(self.store().dir(), &*self.env().random);
+        let exclude = self.store().read_file("info/exclude", 16 << 20)?.unwrap_or_default();
+        let git = if options.obeys_gitignore { GitRules::Obey } else { GitRules::Ignore };
+        let case = if volume.case_sensitive { Case::Sensitive } else { Case::Insensitive };
+        let mut ignore = Ignore::new(git, case);
+        for text in options.user_ignore.into_iter().chain([&exclude[..]]) {
+            ignore = ignore.with_rules(&RepoPath::root(), text, |wrong| {
+                monitor.notice(&format!("a rule of what to ignore is malformed: {wrong}"));
+            });
+        }
+        let mut working =
+            Working { repo: self, tree, index, volume, ignore, base, staged, head, head_tree };
+        working.catch_up(monitor)?;
+        Ok(working)
+    }
+}
+
+/// Which rules of the user's hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules<'a> {
+    /// The text of the user's own file of ignore rules.
+    pub user_ignore: Option<&'a [u8]>,
+    /// Whether `.gitignore` is obeyed.
+    pub obeys_gitignore: bool,
+    /// What becomes of repositories within.
+    pub nested: Option<scan::Nested>,
+}
+
+impl Working<'_> {
+    /// Whether nothing was ever recorded here and nothing is known: a first recording.
+    pub fn is_fresh(&self) -> bool {
+        self.index.is_lost() && self.base.tree.is_none()
+    }
+
+    /// The time by the file system's clock.
+    pub fn now(&self) -> Time {
+        self.tree.root.now()
+    }
+
+    fn catch_up(&mut self, monitor: &dyn Monitor) -> Result<(), Error> {
+        if self.index.is_lost() {
+            return match self.base.tree {
+                None => Ok(()),
+                Some(tree) => self.rebuild(tree, monitor),
+            };
+        }
+        if self.index.base().tree == self.base.tree {
+            return Ok(());
+        }
+        let store = self.repo.store();
+        let mut walker = Walker::new(self.tree.root.clone());
+        let mut changes: Vec<(RepoPath, Option<Tracked>)> = Vec::new();
+        let (from, to) = (self.index.base().tree, self.base.tree);
+        diff::entries::<_, Error>(
+            store,
+            from.as_ref(),
+            to.as_ref(),
+            &Pathspec::all(),
+            &mut |change| {
+                let row = change.new.as_ref().map(|entry| {
+                    let mut row = Tracked::of_entry(entry);
+                    // What the index knows to have been here and is gone was deleted; of what it
+                    // does not know nothing is concluded.
+                    row.presence = match self.index.get(&change.path)? {
+                        Some(known) if change.old.is_some() => known.presence,
+                        _ => presence(&mut walker, &change.path),
+                    };
+                    Ok::<_, Error>(row)
+                });
+                changes.push((change.path, row.transpose()?));
+                Ok(())
+            },
+        )?;
+        let update = || Update::new(self.base, changes.clone());
+        match self.index.update(update())? {
+            Updated::Done => {}
+            Updated::Skipped => {
+                let update = Update::new(self.base, changes);
+                self.index.update_in_memory(update)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a lost index anew from the tree it should describe.
+    fn rebuild(&mut self, tree: Id, monitor: &dyn Monitor) -> Result<(), Error> {
+        monitor.begin(Stage::Indexing, None, None);
+        let mut writer = self.index.writer()?;
+        let store = self.repo.store();
+        let mut walker = Walker::new(self.tree.root.clone());
+        let mut stack = vec![(RepoPath::root(), tree)];
+        while let Some((path, tree)) = stack.pop() {
+            let dir = walker.open(&path).ok();
+            let mut rows = Vec::new();
+            let mut below = Vec::new();
+            if tree != Node::empty_id() {
+                let mut cursor = Cursor::new(store, &tree)?;
+                while let Some(entry) = cursor.next_entry()? {
+                    if let Some(tree) = entry.tree() {
+                        below.push((path.join(&entry.name), tree));
+                    }
+                    let mut row = Tracked::of_entry(&entry);
+                    let is_there = dir.as_ref().is_some_and(|dir| dir.stat(&entry.name).is_ok());
+                    if !is_there {
+                        row.presence = Presence::NotBrought;
+                    }
+                    rows.push(row);
+                }
+            }
+            monitor.advance(rows.len() as u64, 0);
+            writer.push(&path, &rows)?;
+            stack.extend(below.into_iter().rev());
+        }
+        let finished = writer.finish(self.base, None)?;
+        self.index = Index::open(self.repo.store().dir().clone(), self.repo.env().random.clone())?;
+        match finished {
+            Updated::Done => Ok(()),
+            // Somebody else made it anew at the same time.
+            Updated::Skipped if self.index.base().tree == self.base.tree => Ok(()),
+            Updated::Skipped => Err(Error::IndexBusy),
+        }
+    }
+
+    /// The entry of a path in the tree the index describes, directories included.
+    pub fn entry(&self, path: &RepoPath) -> Result<Option<Entry>, Error> {
+        let Some(tree) = self.base.tree else { return Ok(None) };
+        find_entry(self.repo.store(), &tree, path)
+    }
+}
+
+/// The entry of a path in a tree.
+pub fn find_entry(
+    store: &crate::store::Store,
+    tree: &Id,
+    path: &RepoPath,
+) -> Result<Option<Entry>, Error> {
+    let mut tree = *tree;
+    let mut found = None;
+    for part in path.parts() {
+        if tree == Node::empty_id() {
+            return Ok(None);
+        }
+        let Some(entry) = crate::object::tree::find(store, &tree, part)? else { return Ok(None) };
+        match entry.tree() {
+            Some(below) => tree = below,
+            // What is below something that is no directory is nothing.
+            None => tree = Node::empty_id(),
+        }
+        found = Some(entry);
+    }
+    Ok(found)
+}
+
+fn presence(walker: &mut Walker, path: &RepoPath) -> Presence {
+    let Some((parent, name)) = path.split() else { return Presence::Here };
+    match walker.open(&parent).and_then(|dir| dir.stat(name)) {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Presence::NotBrought
+        }
+        _ => Presence::Here,
+    }
+}
+
+impl From<index::Error> for Error {
+    fn from(error: index::Error) -> Self {
+        Self::Index(error)
+    }
+}
