@@ -21,9 +21,11 @@
 pub mod chunk;
 pub mod clock;
 pub mod codec;
+pub mod config;
 pub mod diff;
 pub mod disk;
 pub mod hash;
+pub mod history;
 pub mod index;
 pub mod object;
 pub mod ops;

@@ -9,43 +9,18 @@ pub mod ancestor;
 pub mod dates;
 mod graph;
 pub mod refname;
-//pub mod revision;
+pub mod revision;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod testing;
 pub mod walk;
 
-use crate::clock::Time;
 use crate::hash::{Id, Kind, Prefix};
 use crate::object::{Entry, Source};
 use crate::path::RepoPath;
 
+pub use crate::store::{Move, Target};
 pub use graph::{Commits, Graph, GraphCommit};
-
-/// A ref's value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// An object.
-    Id(Id),
-    /// Another ref, by its full name.
-    Symbolic(String),
-}
-
-/// One move of a ref, from the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Move {
-    /// The number of the record that moved it.
-    pub number: u64,
-    /// When.
-    pub time: Time,
-    /// What it pointed at before; `None` if it did not exist.
-    pub old: Option<Target>,
-    /// What it points at since; `None` if it was deleted.
-    pub new: Option<Target>,
-    /// Why: `commit: subject`, `switch: moving from main to dev`.
-    pub reason: String,
-    /// Who.
-    pub actor: String,
-}
 
 /// Refs, their moves and short ids: what a store knows beyond objects.
 ///

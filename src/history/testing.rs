@@ -164,6 +164,13 @@ pub(crate) fn history(random: &mut Random, length: usize, clocks: Clocks) -> Vec
                 }
             }
         }
+        // Merging what was just merged the other way round makes two best common ancestors.
+        if let Some(last) = plans.last()
+            && last.parents.len() == 2
+            && random.one_in(3)
+        {
+            parents = vec![last.parents[1], last.parents[0]];
+        }
         let latest = parents.iter().map(|parent| plans[*parent].seconds).max();
         let number = i64::try_from(index).unwrap();
         let noise = i64::try_from(random.below(1000)).unwrap();

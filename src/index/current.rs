@@ -78,6 +78,8 @@ pub(super) struct Content {
     pub(super) state: State,
     pub(super) run: Run,
     pub(super) overlay: Overlay,
+    /// Rows of the overlay that are in memory only.
+    pub(super) unwritten: Overlay,
 }
 
 impl Index {
@@ -198,7 +200,12 @@ pub(super) fn load(place: &mut Place) -> Result<Option<Content>, Error> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             other => other?,
         };
-        return Ok(Run::open(bytes, state.generation).map(|run| Content { state, run, overlay }));
+        return Ok(Run::open(bytes, state.generation).map(|run| Content {
+            state,
+            run,
+            overlay,
+            unwritten: Overlay::default(),
+        }));
     }
     Ok(None)
 }

@@ -4,8 +4,8 @@
 //! step can be undone, so a change within one word of the input always changes the sum, and any
 //! other damage is missed once in 2^64. Not a hash: whoever can write here needs no collision.
 //!
-//! A status of a million files reads 87 MB of pages: 4 ns a file with this, 18 with BLAKE3, of the
-//! 30 that reading the index may take; with eight files a directory, 10 and 90.
+//! A status of a million files reads 87 MB of pages. Measured, of the 30 ns a file that reading the
+//! index may take: 4 with this, 23 with BLAKE3; with eight files a directory, 4 and 76.
 
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 const LANES: usize = 8;

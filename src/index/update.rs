@@ -76,17 +76,55 @@ impl Index {
     /// Changes the index, if it still is as it was opened. A lost index is not changed, because a
     /// base with a few entries would be taken for the whole tree: it takes a [`Self::writer`].
     pub fn update(&mut self, update: Update) -> Result<Updated, Error> {
-        if self.is_lost() {
+        let Some((state, newer, overlay)) = self.prepared(&update)? else {
             return Ok(Updated::Skipped);
-        }
-        let changes = self.completed(&update.changes)?;
+        };
         let Some(content) = &self.content else { return Ok(Updated::Skipped) };
+        // What was changed in memory only belongs to what this change builds on.
+        let unwritten = content.unwritten.merged(&newer);
+        let limit = (content.run.rows() / 100).clamp(SMALLEST_LIMIT, LARGEST_LIMIT);
+        if overlay.len() as u64 > limit {
+            return self.fold(state, &overlay);
+        }
+        let Some(mut database) = open_unchanged(&self.place)? else {
+            return Ok(Updated::Skipped);
+        };
+        let written = overlay::write(&mut database, &state, &unwritten, false)
+            .and_then(|()| database.finish(update.durability));
+        match written {
+            Err(table::Error::Io(error)) if is_refusal(&error) => return Ok(Updated::Skipped),
+            other => drop(other?),
+        }
+        self.place.revision = Some(state.revision);
+        if let Some(content) = &mut self.content {
+            (content.state, content.overlay) = (state, overlay);
+            content.unwritten = Overlay::default();
+        }
+        Ok(Updated::Done)
+    }
+
+    /// Changes the index for this process only, where it cannot be written to: a read-only place,
+    /// or somebody else was faster. A later [`Self::update`] writes it along. A lost index is not
+    /// changed.
+    pub fn update_in_memory(&mut self, update: Update) -> Result<(), Error> {
+        let Some((state, newer, overlay)) = self.prepared(&update)? else { return Ok(()) };
+        if let Some(content) = &mut self.content {
+            content.unwritten = content.unwritten.merged(&newer);
+            (content.state, content.overlay) = (state, overlay);
+        }
+        Ok(())
+    }
+
+    /// The state after a change, its rows, and the overlay with them; `None` if the index is lost.
+    fn prepared(&self, update: &Update) -> Result<Option<(State, Overlay, Overlay)>, Error> {
+        let changes = self.completed(&update.changes)?;
+        let Some(content) = self.content() else { return Ok(None) };
         let mut newer = Overlay::default();
-        let (mut row, mut marked) = (Vec::new(), false);
+        let (mut row, mut heap, mut marked) = (Vec::new(), Vec::new(), false);
         for (key, tracked) in &changes {
             row.clear();
+            heap.clear();
             if let Some(tracked) = tracked {
-                let mut heap = Vec::new();
                 row.extend_from_slice(&row::encode(tracked, &mut heap));
                 row.extend_from_slice(&heap);
                 marked |= tracked.unsynced;
@@ -94,7 +132,7 @@ impl Index {
             newer.push(key, &row);
         }
         let overlay = content.overlay.merged(&newer);
-        let mut state = State {
+        let state = State {
             revision: self.place.random.sixteen(),
             commit: update.base.commit,
             tree: update.base.tree,
@@ -107,48 +145,7 @@ impl Index {
             rows: overlay.len() as u64,
             ..content.state
         };
-        let limit = (content.run.rows() / 100).clamp(SMALLEST_LIMIT, LARGEST_LIMIT);
-        if overlay.len() as u64 > limit {
-            return self.fold(state, &overlay);
-        }
-        let Some(mut database) = open_unchanged(&self.place)? else {
-            return Ok(Updated::Skipped);
-        };
-        let written = overlay::write(&mut database, &state, &newer, false)
-            .and_then(|()| database.finish(update.durability));
-        match written {
-            Err(table::Error::Io(error)) if is_refusal(&error) => return Ok(Updated::Skipped),
-            other => drop(other?),
-        }
-        self.place.revision = Some(state.revision);
-        if let Some(content) = &mut self.content {
-            std::mem::swap(&mut content.state, &mut state);
-            content.overlay = overlay;
-        }
-        Ok(Updated::Done)
-    }
-
-    /// Changes the index for this process only, where it cannot be written to: a read-only place,
-    /// or somebody else is at it. A lost index is not changed.
-    pub fn update_in_memory(&mut self, update: Update) -> Result<(), Error> {
-        let changes = self.completed(&update.changes)?;
-        let mut newer = Overlay::default();
-        let mut row = Vec::new();
-        for (key, tracked) in &changes {
-            row.clear();
-            if let Some(tracked) = tracked {
-                let mut heap = Vec::new();
-                row.extend_from_slice(&row::encode(tracked, &mut heap));
-                row.extend_from_slice(&heap);
-            }
-            newer.push(key, &row);
-        }
-        if let Some(content) = &mut self.content {
-            content.overlay = content.overlay.merged(&newer);
-            content.state.commit = update.base.commit;
-            content.state.tree = update.base.tree;
-        }
-        Ok(())
+        Ok(Some((state, newer, overlay)))
     }
 
     /// The changes by key, with what goes below paths that are no directories any more, and with
@@ -245,13 +242,14 @@ impl Index {
         });
         self.checked(read)?;
         merge.rows_before(None, &mut run);
-        if let Some(error) = merge.error {
-            return Err(error.into());
-        }
         state.generation = run.generation();
         state.marked &= marks == Marks::Keep;
         state.rows = 0;
-        let name = run.finish()?;
+        let name = match merge.error.map_or_else(|| run.finish(), Err) {
+            // What is left of it is removed by the next one.
+            Err(error) if is_refusal(&error) => return Ok(Updated::Skipped),
+            other => other?,
+        };
         let updated = switch_run(&self.place, &state, &name)?;
         if updated == Updated::Done {
             self.content = load(&mut self.place)?;
@@ -548,6 +546,30 @@ mod tests {
         assert_eq!(index.update(Update::new(base(2), vec![])).unwrap(), Updated::Skipped);
         let index = Index::open(disk.open(Path::new("/r/.annals")).unwrap(), random()).unwrap();
         assert_eq!(index.base(), base(1));
+    }
+
+    #[test]
+    fn what_was_changed_in_memory_only_is_written_with_the_next_change() {
+        let disk = MemoryDisk::new();
+        let mut expected = model(1, 5);
+        create(&disk, &expected, base(1));
+        let mut index = open(&disk, 2);
+        disk.set_read_only(true);
+        let change = |name: &str| vec![(path(name), Some(file(name.as_bytes(), 77)))];
+        assert_eq!(index.update(Update::new(base(2), change("x"))).unwrap(), Updated::Skipped);
+        index.update_in_memory(Update::new(base(2), change("x"))).unwrap();
+        expected.insert(path("x"), file(b"x", 77));
+        assert_eq!((index.base(), content(&index).unwrap()), (base(2), expected.clone()));
+        disk.set_read_only(false);
+        assert_eq!(says(&disk), Some((base(1), model(1, 5))));
+        let mut other = open(&disk, 3);
+        assert_eq!(index.update(Update::new(base(3), change("y"))).unwrap(), Updated::Done);
+        expected.insert(path("y"), file(b"y", 77));
+        assert_eq!(says(&disk), Some((base(3), expected.clone())));
+        // Not over what somebody else wrote.
+        other.update_in_memory(Update::new(base(4), change("z"))).unwrap();
+        assert_eq!(other.update(Update::new(base(5), vec![])).unwrap(), Updated::Skipped);
+        assert_eq!(says(&disk), Some((base(3), expected)));
     }
 
     #[test]

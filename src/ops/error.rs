@@ -3,9 +3,11 @@
 use thiserror::Error as ThisError;
 
 use crate::hash::Id;
-use crate::path::RepoPath;
+use crate::history::refname::RefNameError;
+use crate::history::revision;
+use crate::path::{PatternError, RepoPath};
 use crate::worktree::record;
-use crate::{index, repo, store};
+use crate::{codec, index, repo, store};
 
 /// Why a verb could not do its work. Nothing was changed unless it says so.
 #[derive(Debug, ThisError)]
@@ -37,6 +39,15 @@ pub enum Error {
         /// The files.
         paths: Vec<RepoPath>,
     },
+    /// It is a directory, and that was not asked for.
+    #[error("'{0}' is a directory")]
+    IsDirectory(RepoPath),
+    /// It is not a directory.
+    #[error("'{0}' is not a directory")]
+    NotADirectory(RepoPath),
+    /// Something would be moved into itself.
+    #[error("'{0}' cannot be moved into itself")]
+    IntoItself(RepoPath),
     /// There is no such revision.
     #[error("'{0}' is not a branch or commit")]
     NotFound(String),
@@ -84,6 +95,64 @@ pub enum Error {
         /// What the file system said.
         source: std::io::Error,
     },
+    /// A revision means nothing.
+    #[error(transparent)]
+    Revision(#[from] revision::Error<store::Error>),
+    /// A pathspec is none.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// A name may not be given to a branch or tag.
+    #[error(transparent)]
+    Name(#[from] RefNameError),
+    /// An object is damaged.
+    #[error(transparent)]
+    Object(#[from] codec::Error),
+    /// A word is neither a revision nor a path.
+    #[error("'{0}' is neither a revision nor a path")]
+    NeitherRevisionNorPath(String),
+    /// A word is both.
+    #[error("'{0}' is both a revision and a path")]
+    Ambiguous(String),
+    /// A tree has no such path.
+    #[error("there is no '{path}' in '{revision}'")]
+    NoSuchPath {
+        /// The tree, as it was given.
+        revision: String,
+        /// The path.
+        path: RepoPath,
+    },
+    /// A directory was given where a file is needed.
+    #[error("'{0}' is a directory")]
+    Directory(String),
+    /// Something without content was given where a file is needed.
+    #[error("'{0}' has no content")]
+    NoContent(String),
+    /// There is no such branch.
+    #[error("there is no branch '{0}'")]
+    NoBranch(String),
+    /// There is no such tag.
+    #[error("there is no tag '{0}'")]
+    NoTag(String),
+    /// There is no such ref, and never was.
+    #[error("there is no ref '{0}'")]
+    NoRef(String),
+    /// The branch is in use.
+    #[error("cannot delete the branch '{0}': it is the current one")]
+    CurrentBranch(String),
+    /// The branch holds work that would be forgotten.
+    #[error("cannot delete the branch '{branch}': it has commits that '{head}' has not")]
+    NotMerged {
+        /// The branch.
+        branch: String,
+        /// Where one is.
+        head: String,
+    },
+    /// Two commits have no common ancestor.
+    #[error("the two sides of '{0}' have no common ancestor")]
+    Unrelated(String),
+    /// What was read could not be passed on.
+    #[error("cannot write: {0}")]
+    Write(#[source] std::io::Error),
 }
 
 fn count(paths: &[RepoPath]) -> String {

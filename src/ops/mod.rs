@@ -3,11 +3,26 @@
 //! A verb takes an open repository, decides, and has it done by the floors below. It prints
 //! nothing and asks nobody; what a person should know is in its outcome.
 
+pub mod add;
+pub mod branch;
+pub mod cat;
 pub mod commit;
+pub mod diff;
 mod error;
 pub mod init;
+pub mod inspect;
+pub mod log;
+pub mod ls;
 mod moved;
+pub mod mv;
 mod pending;
+pub mod reflog;
+pub mod restore;
+pub mod revisions;
+pub mod rm;
 mod staging;
+pub mod status;
+pub mod switch;
+pub mod tag;
 
 pub use error::Error;

@@ -1,15 +1,434 @@
-//! Changes of the working tree that were announced and not finished (rule 20).
+//! Changing the working tree so that an interruption at any point can be finished (rule 20).
+//!
+//! First what is to be done is written down durably, then files change, then the index, then one
+//! record moves HEAD, then the note goes. Whoever finds a note whose command is dead finishes it
+//! before anything is recorded: a path that is as before is changed, one that is as it should be
+//! stays, one that is a cut or zero-filled version of what it should be goes to `lost-found` and is
+//! written again, and anything else is the user's and stays.
 
-use crate::progress::Monitor;
-use crate::repo::{Person, Repository};
+use std::io;
+
+use crate::codec::{self, Decode, Encode, Validate};
+use crate::diff;
+use crate::disk::{self, Dir, FileKind, Lock, Wait};
+use crate::hash::{self, Id, Kind, hex};
+use crate::index::{Base, Presence, Tracked, Unsynced, Update};
+use crate::object::{Entry, Manifest, Source, What};
+use crate::path::{Pathspec, RepoPath};
+use crate::progress::{Monitor, Stage};
+use crate::repo::{Person, Repository, Rules, Working};
+use crate::store::{Error as StoreError, Publication, RefEdit, Sealed, Target, content_kind};
+use crate::worktree::record::hash_file;
+use crate::worktree::{self, Applied, Step, Walker, read_content};
 
 use super::Error;
 
-/// Finishes what a command that died had begun.
-pub(super) fn finish_interrupted(
-    _repo: &Repository,
-    _actor: &Person,
-    _monitor: &dyn Monitor,
-) -> Result<(), Error> {
+const FILE: &str = "pending";
+const LOCK: &[u8] = b"worktree.lock";
+
+/// What is being done to the working tree.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Pending {
+    /// Which command.
+    pub(super) verb: String,
+    /// Who does it.
+    pub(super) actor: String,
+    /// The boot under which it began.
+    pub(super) boot: Option<[u8; 16]>,
+    /// The tree that was there.
+    pub(super) from: Option<Id>,
+    /// The tree that shall be there.
+    pub(super) to: Option<Id>,
+    /// Only these paths; all if there are none.
+    pub(super) paths: Vec<Vec<u8>>,
+    /// Whether the index describes `to` afterwards.
+    pub(super) adopts: bool,
+    /// The commit the index describes afterwards.
+    pub(super) commit: Option<Id>,
+    /// The refs that move when it is done.
+    pub(super) refs: Vec<PendingRef>,
+}
+
+/// A ref that moves when it is done.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct PendingRef {
+    name: String,
+    old: Option<PendingTarget>,
+    new: Option<PendingTarget>,
+    reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+enum PendingTarget {
+    Id(Id),
+    Symbolic(String),
+}
+
+impl Validate for Pending {
+    fn validate(&self) -> Result<(), codec::Error> {
+        for path in &self.paths {
+            RepoPath::new(path.clone())
+                .map_err(|_| codec::Error::Invalid("a path is not one of a repository"))?;
+        }
+        Ok(())
+    }
+}
+
+impl PendingRef {
+    fn of(edit: &RefEdit) -> Self {
+        let target = |target: &Option<Target>| {
+            target.as_ref().map(|target| match target {
+                Target::Id(id) => PendingTarget::Id(*id),
+                Target::Symbolic(name) => PendingTarget::Symbolic(name.clone()),
+            })
+        };
+        Self {
+            name: edit.name.clone(),
+            old: target(&edit.old),
+            new: target(&edit.new),
+            reason: edit.reason.clone(),
+        }
+    }
+
+    fn edit(self) -> RefEdit {
+        let target = |target: Option<PendingTarget>| {
+            target.map(|target| match target {
+                PendingTarget::Id(id) => Target::Id(id),
+                PendingTarget::Symbolic(name) => Target::Symbolic(name),
+            })
+        };
+        RefEdit {
+            name: self.name,
+            old: target(self.old),
+            new: target(self.new),
+            reason: self.reason,
+        }
+    }
+}
+
+/// Takes the lock under which the working tree is changed.
+pub(super) fn lock(repo: &Repository) -> Result<Option<Lock>, Error> {
+    match repo.store().dir().lock(LOCK, Wait::No) {
+        Ok(Some(lock)) => Ok(Some(lock)),
+        Ok(None) => Err(Error::Busy),
+        // Without locks, or where nothing can be written, the note has to do.
+        Err(_) => Ok(None),
+    }
+}
+
+/// Whether a change of the working tree is under way or was interrupted.
+pub(super) fn is_pending(repo: &Repository) -> bool {
+    repo.store().dir().stat(FILE.as_bytes()).is_ok()
+}
+
+fn write_note(repo: &Repository, pending: &Pending) -> Result<(), Error> {
+    let mut bytes = codec::encode(pending);
+    bytes.extend_from_slice(&hash::checksum(&bytes).to_le_bytes());
+    let random = repo.env().random.four();
+    disk::replace(&**repo.store().dir(), FILE.as_bytes(), random, &bytes)
+        .map_err(StoreError::io("write", FILE))?;
     Ok(())
+}
+
+fn read_note(repo: &Repository) -> Result<Option<Pending>, Error> {
+    let Some(bytes) = repo.store().read_file(FILE, 64 << 20)? else { return Ok(None) };
+    let parsed = bytes.split_last_chunk::<8>().and_then(|(body, checksum)| {
+        (hash::checksum(body) == u64::from_le_bytes(*checksum))
+            .then(|| codec::decode::<Pending>(body).ok())
+            .flatten()
+    });
+    if parsed.is_none() {
+        // Renamed into place complete, so this is damage. Nothing can be concluded from it; every
+        // file is compared by content anyway.
+        remove_note(repo)?;
+    }
+    Ok(parsed)
+}
+
+fn remove_note(repo: &Repository) -> Result<(), Error> {
+    let dir = repo.store().dir();
+    let removed = match dir.remove_file(FILE.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    };
+    // A note that came back after a power failure would undo what was done since.
+    removed.and_then(|()| dir.sync()).map_err(StoreError::io("remove", FILE))?;
+    Ok(())
+}
+
+/// A change of the working tree, ready to be carried out.
+pub(super) struct Plan {
+    pub(super) pending: Pending,
+    pub(super) steps: Vec<Step>,
+    /// Packs that go with the record.
+    pub(super) sealed: Option<Sealed>,
+    pub(super) refs: Vec<RefEdit>,
+}
+
+/// Carries it out.
+pub(super) fn carry_out(
+    working: &mut Working<'_>,
+    mut plan: Plan,
+    monitor: &dyn Monitor,
+) -> Result<Applied, Error> {
+    let repo = working.repo;
+    plan.pending.boot = repo.disk().boot_id();
+    plan.pending.refs = plan.refs.iter().map(PendingRef::of).collect();
+    write_note(repo, &plan.pending)?;
+    let files = plan.steps.iter().filter(|step| step.new.is_some()).count() as u64;
+    monitor.begin(Stage::Writing, Some(files), None);
+    let applied = apply(working, &plan.steps, monitor)?;
+    settle(working, &plan.pending, &applied)?;
+    let mut publication =
+        Publication::new(&plan.pending.verb, &plan.pending.actor).with_refs(plan.refs);
+    if let Some(sealed) = plan.sealed {
+        publication = publication.with_packs(sealed);
+    }
+    if !plan.pending.refs.is_empty() {
+        repo.store().publish(publication)?;
+    }
+    remove_note(repo)?;
+    Ok(applied)
+}
+
+fn apply(
+    working: &Working<'_>,
+    steps: &[Step],
+    monitor: &dyn Monitor,
+) -> Result<Applied, StoreError> {
+    let repo = working.repo;
+    let target = worktree::Target {
+        root: &working.tree.root,
+        volume: &working.volume,
+        store: repo.store(),
+        random: &*repo.env().random,
+        monitor,
+    };
+    worktree::apply(target, steps)
+}
+
+/// Tells the index.
+fn settle(working: &mut Working<'_>, pending: &Pending, applied: &Applied) -> Result<(), Error> {
+    if !pending.adopts {
+        return Ok(());
+    }
+    let base = Base { commit: pending.commit, tree: pending.to };
+    let mut update = Update::new(base, applied.rows.clone());
+    if let Some(boot) = working.repo.disk().boot_id() {
+        update.unsynced = Unsynced::Under(boot);
+    }
+    if working.index.is_lost() {
+        // Nothing was known: what was just written is everything there is.
+        return Ok(());
+    }
+    // A cache: whoever finds it behind catches up.
+    let _ = working.index.update(update)?;
+    Ok(())
+}
+
+/// Finishes what a command that died had begun. If it still lives, says so.
+pub(super) fn finish_interrupted(
+    repo: &Repository,
+    actor: &Person,
+    monitor: &dyn Monitor,
+) -> Result<(), Error> {
+    if repo.is_bare() || !is_pending(repo) {
+        return Ok(());
+    }
+    let _lock = lock(repo)?;
+    let Some(pending) = read_note(repo)? else { return Ok(()) };
+    monitor.notice(&format!("finishing an interrupted '{}'", pending.verb));
+    let mut working = repo.working(&Rules::default(), monitor)?;
+    let paths: Vec<RepoPath> =
+        pending.paths.iter().filter_map(|path| RepoPath::new(path.clone()).ok()).collect();
+    let pathspec = if paths.is_empty() { Pathspec::all() } else { Pathspec::of_paths(paths) };
+    let mut steps = Vec::new();
+    let mut rows: Vec<(RepoPath, Option<Tracked>)> = Vec::new();
+    {
+        let mut finder =
+            Finder { working: &working, walker: Walker::new(working.tree.root.clone()) };
+        let from = if pending.adopts { pending.from } else { None };
+        diff::entries::<_, Error>(
+            repo.store(),
+            from.as_ref(),
+            pending.to.as_ref(),
+            &pathspec,
+            &mut |change| {
+                let step = Step { path: change.path, old: change.old, new: change.new };
+                match finder.look(&step)? {
+                    Found::Change => steps.push(step),
+                    Found::Write => steps.push(Step { old: None, ..step }),
+                    Found::Done => rows.extend(finder.row(&step)?),
+                    Found::Users => {
+                        rows.push((step.path, step.new.as_ref().map(Tracked::of_entry)));
+                    }
+                }
+                Ok(())
+            },
+        )?;
+    }
+    monitor.begin(Stage::Writing, Some(steps.len() as u64), None);
+    let mut applied = apply(&working, &steps, monitor)?;
+    applied.rows.extend(rows);
+    applied.rows.sort_by(|a, b| a.0.cmp(&b.0));
+    applied.rows.dedup_by(|a, b| a.0 == b.0);
+    settle(&mut working, &pending, &applied)?;
+    let edits: Vec<RefEdit> = pending.refs.iter().cloned().map(PendingRef::edit).collect();
+    let is_due = edits.iter().all(|edit| repo.store().target(&edit.name) == edit.old);
+    if is_due && !edits.is_empty() {
+        let publication = Publication::new(&pending.verb, &actor.to_actor()).with_refs(edits);
+        match repo.store().publish(publication) {
+            Ok(_) | Err(StoreError::Moved { .. }) => {}
+            // What it was to point to never became durable: then the tree is as the refs say, and
+            // what was written shows as changes.
+            Err(StoreError::BadTarget { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    remove_note(repo)
+}
+
+/// What became of one path.
+enum Found {
+    /// It is as it was before.
+    Change,
+    /// Nothing is there, or what is there is to be replaced.
+    Write,
+    /// It is as it should be.
+    Done,
+    /// It is neither: the user's.
+    Users,
+}
+
+struct Finder<'a, 'r> {
+    working: &'a Working<'r>,
+    walker: Walker,
+}
+
+impl Finder<'_, '_> {
+    fn look(&mut self, step: &Step) -> Result<Found, Error> {
+        let Some((parent, name)) = step.path.split() else { return Ok(Found::Done) };
+        let there =
+            self.walker.open(&parent).and_then(|dir| dir.stat(name).map(|stat| (dir, stat)));
+        let (dir, stat) = match there {
+            Ok(there) => there,
+            Err(error) => {
+                return match error.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                        Ok(if step.new.is_some() { Found::Write } else { Found::Done })
+                    }
+                    _ => Err(Error::Worktree { path: step.path.clone(), source: error }),
+                };
+            }
+        };
+        let is = |entry: &Option<Entry>| match entry {
+            Some(entry) => self.holds(&*dir, name, &stat, entry),
+            None => Ok(false),
+        };
+        if is(&step.new)? {
+            // The content is there; mode and time may not be.
+            return Ok(match &step.new {
+                Some(new) if new.is_directory() => Found::Change,
+                _ => Found::Done,
+            });
+        }
+        if is(&step.old)? {
+            return Ok(Found::Change);
+        }
+        if let Some(new) = &step.new
+            && self.is_torn(&*dir, name, &stat, new)?
+        {
+            self.rescue(&*dir, name)?;
+            return Ok(Found::Write);
+        }
+        Ok(Found::Users)
+    }
+
+    /// Whether what is there has this content.
+    fn holds(
+        &self,
+        dir: &dyn Dir,
+        name: &[u8],
+        stat: &disk::Stat,
+        entry: &Entry,
+    ) -> Result<bool, Error> {
+        holds(self.working.repo, dir, name, stat, entry)
+    }
+
+    /// Whether a file is the beginning of what it should be, with zeros where something is
+    /// missing: what a power failure leaves of a file that was being written.
+    fn is_torn(
+        &self,
+        dir: &dyn Dir,
+        name: &[u8],
+        stat: &disk::Stat,
+        new: &Entry,
+    ) -> Result<bool, Error> {
+        let What::File { size, content } = &new.what else { return Ok(false) };
+        if stat.kind != FileKind::File || stat.size > *size {
+            return Ok(false);
+        }
+        let Ok(file) = dir.open(name) else { return Ok(false) };
+        let mut offset = 0u64;
+        let mut torn = true;
+        let mut buffer = Vec::new();
+        read_content::<StoreError>(self.working.repo.store(), *size, content, |piece| {
+            let within = stat.size.saturating_sub(offset).min(piece.len() as u64) as usize;
+            buffer.resize(within, 0);
+            let read = file.read_full_at(&mut buffer, offset).unwrap_or(0);
+            torn &= read == within
+                && buffer
+                    .iter()
+                    .zip(&piece[..within])
+                    .all(|(there, meant)| there == meant || *there == 0);
+            offset += piece.len() as u64;
+            Ok(())
+        })?;
+        Ok(torn)
+    }
+
+    /// Puts a torn file aside: nothing is deleted that might be somebody's.
+    fn rescue(&self, dir: &dyn Dir, name: &[u8]) -> Result<(), Error> {
+        let state = self.working.repo.store().dir();
+        let aside = format!("lost-found/{}-torn", hex(&self.working.repo.env().random.four()));
+        dir.rename(name, &**state, aside.as_bytes()).map_err(StoreError::io("rename", &aside))?;
+        Ok(())
+    }
+
+    fn row(&mut self, step: &Step) -> Result<Option<(RepoPath, Option<Tracked>)>, Error> {
+        let row = step.new.as_ref().map(|new| {
+            let mut row = Tracked::of_entry(new);
+            row.presence = Presence::Here;
+            row
+        });
+        Ok(Some((step.path.clone(), row)))
+    }
+}
+
+/// Whether what is there under a name has the content of an entry.
+pub(super) fn holds(
+    repo: &Repository,
+    dir: &dyn Dir,
+    name: &[u8],
+    stat: &disk::Stat,
+    entry: &Entry,
+) -> Result<bool, Error> {
+    let unreadable = |source| StoreError::io("read", &crate::path::quoted(name))(source);
+    Ok(match (&entry.what, stat.kind) {
+        (What::Directory { .. }, FileKind::Directory) => true,
+        (What::File { size, content }, FileKind::File) if *size == stat.size => {
+            let Some((_, id)) = hash_file(dir, name).map_err(unreadable)? else {
+                return Ok(false);
+            };
+            match content_kind(*size) {
+                Kind::Chunk => id == *content,
+                _ => repo.store().object::<Manifest>(content)?.content == id,
+            }
+        }
+        (What::Symlink { target, .. }, FileKind::Symlink) => {
+            let pointed = dir.link_target(name).map_err(unreadable)?;
+            Kind::Chunk.id_of(&pointed) == *target
+        }
+        _ => false,
+    })
 }

@@ -1,1 +1,140 @@
 //! Names: what revisions are made of, as this repository sees them.
+
+use std::sync::Arc;
+
+use crate::hash::{Id, Kind, Prefix};
+use crate::history::Names;
+use crate::object::{Entry, Node, Source};
+use crate::path::RepoPath;
+use crate::store::{Error as StoreError, Move, Target};
+
+use super::{Repository, find_entry};
+
+impl Source for Repository {
+    type Error = StoreError;
+
+    fn bytes(&self, kind: Kind, id: &Id) -> Result<Arc<[u8]>, StoreError> {
+        self.store.bytes(kind, id)
+    }
+
+    fn tree(&self, id: &Id) -> Result<Arc<Node>, StoreError> {
+        self.store.tree(id)
+    }
+}
+
+impl Names for Repository {
+    fn head_name(&self) -> Option<String> {
+        Some(Self::head_name(self))
+    }
+
+    fn target(&self, name: &str) -> Result<Option<Target>, StoreError> {
+        Ok(self.store.target(name))
+    }
+
+    fn names(&self, prefix: &str) -> Result<Vec<(String, Target)>, StoreError> {
+        Ok(self.store.refs(prefix))
+    }
+
+    fn moves(&self, name: &str) -> Result<Vec<Move>, StoreError> {
+        let all = self.store.journal().moves(&self.store.state())?;
+        let mut moves = if name == Self::head_name(self) {
+            moves_of_head(name, all)
+        } else {
+            all.into_iter().filter(|one| one.name == name).collect()
+        };
+        moves.reverse();
+        Ok(moves)
+    }
+
+    fn find(&self, prefix: &Prefix) -> Result<Vec<(Id, Kind)>, StoreError> {
+        let found = self.store.lookup().find_prefix(&self.store.state(), prefix);
+        let mut known: Vec<(Id, Kind)> = Vec::new();
+        for (id, kind) in found {
+            match kind {
+                Some(kind) => known.push((id, kind)),
+                // A content id: its manifest stands for it, unless a chunk of that id does.
+                None => {
+                    if let Some((manifest, _)) = self.store.manifest_of(&id)? {
+                        known.push((manifest, Kind::Manifest));
+                    }
+                }
+            }
+        }
+        known.sort_unstable();
+        known.dedup();
+        Ok(known)
+    }
+
+    fn kind(&self, id: &Id) -> Result<Option<Kind>, StoreError> {
+        let mut kinds = self.store.kinds(id);
+        // One id may stand for a chunk only in content; what a person means comes first.
+        kinds.sort_by_key(|kind| match kind {
+            Kind::Commit => 0,
+            Kind::Tag => 1,
+            Kind::Tree => 2,
+            Kind::Manifest => 3,
+            _ => 4,
+        });
+        Ok(kinds.first().copied())
+    }
+
+    fn tracked(&self, path: &RepoPath, stage: u8) -> Result<Option<Entry>, StoreError> {
+        if stage != 0 {
+            return Ok(None);
+        }
+        let tree = match self.staged() {
+            Some(staged) => Some(staged.tree),
+            None => self.head_tree().map_err(into_store)?,
+        };
+        match tree {
+            Some(tree) => find_entry(&self.store, &tree, path).map_err(into_store),
+            None => Ok(None),
+        }
+    }
+}
+
+fn into_store(error: super::Error) -> StoreError {
+    match error {
+        super::Error::Store(error) => error,
+        other => StoreError::Io {
+            action: "read",
+            path: "HEAD".to_owned(),
+            source: std::io::Error::other(other.to_string()),
+        },
+    }
+}
+
+/// HEAD's moves: its own, and those of the branch it was on at the time. Oldest first.
+fn moves_of_head(head: &str, all: Vec<Move>) -> Vec<Move> {
+    let mut current: Option<String> = None;
+    let mut moves: Vec<Move> = Vec::new();
+    let mut record = (0, Vec::new());
+    let mut flush = |record: &mut (u64, Vec<Move>), current: &mut Option<String>| {
+        // Of one record HEAD's own move comes first: it says which branch counts from then on.
+        let own = record.1.iter().position(|one: &Move| one.name == head);
+        if let Some(at) = own {
+            let own = record.1.remove(at);
+            *current = match &own.new {
+                Some(Target::Symbolic(name)) => Some(name.clone()),
+                _ => None,
+            };
+            if own.reason != "init" {
+                moves.push(own);
+            }
+        }
+        for one in record.1.drain(..) {
+            if Some(&one.name) == current.as_ref() && own.is_none() {
+                moves.push(Move { name: head.to_owned(), ..one });
+            }
+        }
+    };
+    for one in all {
+        if one.number != record.0 {
+            flush(&mut record, &mut current);
+            record.0 = one.number;
+        }
+        record.1.push(one);
+    }
+    flush(&mut record, &mut current);
+    moves
+}

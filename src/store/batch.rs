@@ -20,7 +20,7 @@ use super::pack::{Frame, FrameBuilder, Level, PackWriter, Written, frame};
 use super::{Class, Effect, Error, PackInfo, Publication, State, Store, pack_path};
 
 /// A frame is finished when it has so many bytes.
-const FRAME_BYTES: usize = 256 << 10;
+const FRAME_BYTES: usize = 1 << 20;
 /// Chunks of at least so many bytes stand alone if they do not compress.
 const ALONE_BYTES: usize = 32 << 10;
 /// Packs have at least so many bytes before they are sealed.

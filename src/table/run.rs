@@ -228,7 +228,8 @@ mod tests {
             let run = run(count);
             assert_eq!(run.extra(), b"beside");
             for number in 0..count {
-                let found: Vec<_> = run.find(&key(number)).collect();
+                let key = key(number);
+                let found: Vec<_> = run.find(&key).collect();
                 assert_eq!(found.len(), 1);
                 assert_eq!(found[0][32..], number.to_le_bytes());
             }

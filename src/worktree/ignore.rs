@@ -52,7 +52,7 @@ struct Level {
     rules: Gitignore,
     /// The directory they count in ends here in a path, with the slash.
     base: usize,
-    outer: Option<Arc<Level>>,
+    outer: Option<Arc<Self>>,
 }
 
 impl Ignore {

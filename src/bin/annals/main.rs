@@ -1,2 +1,57 @@
-//! x
-fn main() {}
+//! The program `annals`: words in, words out.
+//!
+//! It reads the command line, the environment and settings, calls one verb of the library, and
+//! prints what came of it. What is decided about repositories is decided there.
+
+mod cli;
+mod commands;
+mod context;
+mod output;
+mod pretty;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use context::Context;
+use output::{Color, When};
+use report::{Error, USAGE, report};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return told_by_clap(&error),
+    };
+    run(cli)
+}
+
+/// Help and version are answers, everything else is a wrong call.
+fn told_by_clap(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+}
+
+fn run(cli: Cli) -> ExitCode {
+    let Cli { global, command } = cli;
+    let (color, is_json) = (Color::new(global.color.unwrap_or(When::Auto)), global.json);
+    let failed = |error: &Error| ExitCode::from(report(error, color, is_json));
+    let context = match Context::new(global) {
+        Ok(context) => context,
+        Err(error) => return failed(&error),
+    };
+    if let Command::Other(words) = &command {
+        return match commands::other::expand(&context, words) {
+            Ok(cli) => run(*cli),
+            Err(error) => failed(&error),
+        };
+    }
+    let ran = commands::run(&context, &command);
+    // What was printed goes out before what is told of an error.
+    let finished = context.finish();
+    match ran.and_then(|code| finished.map(|()| code)) {
+        Ok(code) => code,
+        Err(error) => failed(&error),
+    }
+}

@@ -246,7 +246,9 @@ mod tests {
                 texts.push(text.to_owned());
             }
         }
-        for (zone, minutes) in [("UTC0", 0), ("XXX-5:30", 330), ("XXX+8", -480), ("XXX-14", 840), ("XXX+12", -720)] {
+        for (zone, minutes) in
+            [("UTC0", 0), ("XXX-5:30", 330), ("XXX+8", -480), ("XXX-14", 840), ("XXX+12", -720)]
+        {
             for some in texts.chunks(8) {
                 let now = Time::from(SystemTime::now());
                 let arguments: Vec<String> =

@@ -196,7 +196,7 @@ impl State {
                 let pack = PackInfo::parse(rest)?;
                 self.packs.insert(pack.name.clone(), pack);
             }
-            ["before", ..] => match Effect::parse(&line["before ".len()..])? {
+            ["before", ..] => match Effect::parse(line.strip_prefix("before ")?)? {
                 super::record::Line::Known(effect) => self.last_effects.push(effect),
                 _ => self.forbid_writing("its checkpoint is of a newer version".to_owned()),
             },
@@ -226,6 +226,7 @@ mod tests {
         assert!(with("before glow 1 2").unwrap().must_not_write.is_some());
         assert!(matches!(with("Glow 1"), Err(ParseError::TooNew(_))));
         assert!(matches!(with("before Glow 1"), Err(ParseError::TooNew(_))));
+        assert!(matches!(with("before"), Err(ParseError::Line { .. })));
         assert!(
             with("covers 1 00112233445566778899aabbccddeeff").unwrap().must_not_write.is_none()
         );

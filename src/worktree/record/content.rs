@@ -535,3 +535,27 @@ impl From<Error> for Failure {
         Self::Storing(error)
     }
 }
+
+/// Hashes a file without storing anything: what it would be called. `None` if it is no file, or
+/// changed while it was read.
+pub fn hash_file(dir: &dyn Dir, name: &[u8]) -> io::Result<Option<(Stat, Id)>> {
+    let file = match dir.open(name) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(None),
+        opened => opened?,
+    };
+    let before = file.stat()?;
+    let mut hasher = ContentHasher::default();
+    let mut buffer = vec![0; (1 << 20).min(before.size as usize + 1)];
+    let mut offset = 0;
+    loop {
+        let count = file.read_full_at(&mut buffer, offset)?;
+        hasher.update(&buffer[..count]);
+        offset += count as u64;
+        if count < buffer.len() {
+            break;
+        }
+    }
+    let after = file.stat()?;
+    let same = before.mtime == after.mtime && before.ctime == after.ctime && offset == after.size;
+    Ok(same.then(|| (after, hasher.finish())))
+}

@@ -31,7 +31,7 @@ use super::scan::{self, Change, ChangeKind, DirectoryFound, Visitor};
 use assemble::{Assembly, Complete};
 use rows::Rows;
 
-pub use content::{Hand, Outcome, Recorded};
+pub use content::{Hand, Outcome, Recorded, hash_file};
 pub use jobs::Jobs;
 
 /// How many files one thread takes at a time.

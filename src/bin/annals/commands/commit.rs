@@ -1,0 +1,165 @@
+//! `annals commit`.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use annals::ops::commit::{self, Outcome};
+use annals::repo::Person;
+use annals::worktree::record::Why;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::output::{bytes_text, id_json, reason, text_json};
+use crate::report::{Error, NO};
+
+/// Record changes
+///
+/// Records what was staged with `add`; if nothing was, everything that changed, new files included;
+/// with paths, what changed there.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Record only these
+    #[arg(value_name = "PATHS")]
+    paths: Vec<OsString>,
+    /// Say why; several are paragraphs
+    #[arg(short, long, value_name = "TEXT")]
+    message: Vec<String>,
+    /// Take the message from a file; - is standard input
+    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "message")]
+    file: Option<PathBuf>,
+    /// Record everything that changed even if something is staged
+    #[arg(short, long)]
+    all: bool,
+    /// Replace the current commit
+    #[arg(long)]
+    amend: bool,
+    /// Record a commit even if nothing changed
+    #[arg(long)]
+    allow_empty: bool,
+    /// Who made the change: "NAME <EMAIL>"
+    #[arg(long, value_name = "WHO")]
+    author: Option<String>,
+    /// When the change was made
+    #[arg(long, value_name = "DATE")]
+    date: Option<String>,
+    /// Show what would be recorded and stop
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
+    let repo = context.repository()?;
+    let rules = context.rules()?;
+    let author = match &args.author {
+        Some(text) => Some(person(text)?),
+        // An amended commit keeps its author unless another is named.
+        None if args.amend => None,
+        None => Some(context.author()?),
+    };
+    let options = commit::Options {
+        message: message(args)?,
+        amend: args.amend,
+        allow_empty: args.allow_empty,
+        dry_run: args.dry_run,
+        author,
+        date: match &args.date {
+            Some(text) => Some(context.date(text)?),
+            None => context.author_time()?,
+        },
+        paths: context.pathspec(&args.paths)?,
+        everything: args.all,
+        always_times: context.config()?.choice("record.times")? == "always",
+        rules: rules.rules(),
+        refuse_nested: rules.refuses_nested(),
+        ..commit::Options::new("", context.committer()?)
+    };
+    let outcome = commit::run(repo, &options, context.monitor())?;
+    print(context, &outcome, args.dry_run)?;
+    tell_left_out(context, &outcome)
+}
+
+fn message(args: &Args) -> Result<Vec<u8>, Error> {
+    let mut message = match &args.file {
+        None => args.message.join("\n\n").into_bytes(),
+        Some(path) if path.as_os_str() == "-" => {
+            let mut text = Vec::new();
+            let read = std::io::stdin().lock().read_to_end(&mut text);
+            read.map_err(|source| Error::file("read", "standard input".as_ref(), source))?;
+            text
+        }
+        Some(path) => std::fs::read(path).map_err(|source| Error::file("read", path, source))?,
+    };
+    message.truncate(message.trim_ascii_end().len());
+    if !message.is_empty() {
+        message.push(b'\n');
+    }
+    Ok(message)
+}
+
+fn person(text: &str) -> Result<Person, Error> {
+    let split = text.split_once('<').and_then(|(name, rest)| {
+        Some(Person { name: name.trim().to_owned(), email: rest.strip_suffix('>')?.to_owned() })
+    });
+    split.ok_or_else(|| Error::usage(format!("'{text}' is not an author: it is 'NAME <EMAIL>'")))
+}
+
+fn print(context: &Context, outcome: &Outcome, is_dry: bool) -> Result<(), Error> {
+    let output = context.output();
+    if context.is_json() {
+        return output.json(&json!({
+            "commit": outcome.commit.as_ref().map(id_json),
+            "branch": outcome.branch,
+            "parent": outcome.parent.as_ref().map(id_json),
+            "added": outcome.added, "modified": outcome.modified, "deleted": outcome.deleted,
+            "files": outcome.files, "bytes": outcome.bytes,
+            "new": outcome.bytes_new, "stored": outcome.bytes_stored,
+            "unread": outcome.unread.iter().map(|unread| text_json(unread.path.as_bytes()))
+                .collect::<Vec<_>>(),
+        }));
+    }
+    let counts = format!(
+        "{} added, {} modified, {} deleted",
+        outcome.added, outcome.modified, outcome.deleted
+    );
+    if is_dry {
+        return output.line(format!("Would record: {counts}"));
+    }
+    let Some(id) = &outcome.commit else { return Ok(()) };
+    let branch = match &outcome.branch {
+        Some(name) => name.trim_start_matches("refs/heads/"),
+        None => "detached HEAD",
+    };
+    let root = if outcome.parent.is_none() { " (first commit)" } else { "" };
+    output.say(format!("[{branch}{root} {}] {}", id.short(8), outcome.subject))?;
+    output.say(format!("  {counts}; {} stored", bytes_text(outcome.bytes_stored)))
+}
+
+/// Names what was not recorded; exit code 1 if that matters.
+pub(super) fn tell_left_out(context: &Context, outcome: &Outcome) -> Result<ExitCode, Error> {
+    let output = context.output();
+    for unread in &outcome.unread {
+        let why = match &unread.why {
+            Why::Unreadable(error) => reason(error),
+            Why::Changing => "it kept changing while it was read".to_owned(),
+            Why::Vanished => "it vanished before it was read".to_owned(),
+        };
+        output.warn(&format!("'{}' was not recorded: {why}", unread.path));
+    }
+    for (path, error) in &outcome.unreadable {
+        output.warn(&format!("'{path}' was not recorded: {}", reason(error)));
+    }
+    for (name, error) in &outcome.refused {
+        output.warn(&format!("'{name}' was not recorded: {error}"));
+    }
+    for path in &outcome.nested {
+        output.warn(&format!("'{path}' was not recorded: it is a repository of its own"));
+    }
+    if context.is_verbose() {
+        for path in &outcome.special {
+            output.warn(&format!("'{path}' was not recorded: it is a pipe, socket or device"));
+        }
+    }
+    Ok(if outcome.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+}

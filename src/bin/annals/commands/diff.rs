@@ -1,0 +1,79 @@
+//! `annals diff`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use annals::ops::diff::{self, Side};
+use annals::ops::{log, revisions};
+
+use crate::context::Context;
+use crate::report::{Error, NO};
+
+use super::changes::Format;
+
+/// Show what differs between commits, what is staged, and the working tree
+///
+/// Without revisions, what changed in the working tree and is not staged; with one, how the working
+/// tree differs from it; with two, or A..B, how the second differs from the first; A...B shows what
+/// B changed since it and A went apart.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Revisions, then paths
+    #[arg(value_name = "REV|PATH")]
+    words: Vec<OsString>,
+    /// Paths
+    #[arg(last = true, value_name = "PATHS")]
+    paths: Vec<OsString>,
+    /// Compare with what is staged, not with the working tree
+    #[arg(long, visible_alias = "staged")]
+    cached: bool,
+    /// Exit with 1 if anything differs; with -q, print nothing
+    #[arg(long)]
+    exit_code: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
+    let repo = context.repository()?;
+    let words = context.words(&args.words, &args.paths, 2)?;
+    let (old, new) = sides(context, args, &words.revisions)?;
+    let options = diff::Options { old, new, paths: context.pathspec(&words.paths)? };
+    let differs = if context.is_quiet() {
+        diff::differs(repo, &options, context.monitor())?
+    } else {
+        context.page()?;
+        args.format.or_patch().show(context, &options)?
+    };
+    let is_told = args.exit_code || context.is_quiet();
+    Ok(if differs && is_told { ExitCode::from(NO) } else { ExitCode::SUCCESS })
+}
+
+fn sides(context: &Context, args: &Args, words: &[String]) -> Result<(Side, Side), Error> {
+    let repo = context.repository()?;
+    let tree = |text: &str| revisions::tree(repo, text, context.monitor()).map(Side::Tree);
+    let new = if args.cached { Side::Index } else { Side::Worktree };
+    Ok(match words {
+        [] if args.cached => (repo.head_tree()?.map_or(Side::Empty, Side::Tree), new),
+        [] => (Side::Index, new),
+        [one] => {
+            let set = revisions::set(repo, words, context.monitor());
+            match set {
+                Ok(set) if !set.symmetric.is_empty() => {
+                    let (_, b) = set.symmetric[0];
+                    let base = set.exclude.first().copied();
+                    let base = base.ok_or_else(|| annals::ops::Error::Unrelated(one.clone()))?;
+                    let tree = |id| Ok::<_, Error>(Side::Tree(log::commit(repo, id)?.tree));
+                    (tree(&base)?, tree(&b)?)
+                }
+                Ok(set) if one.contains("..") && !set.exclude.is_empty() => {
+                    let tree = |id| Ok::<_, Error>(Side::Tree(log::commit(repo, id)?.tree));
+                    (tree(&set.exclude[0])?, tree(&set.include[0])?)
+                }
+                _ => (tree(one)?, new),
+            }
+        }
+        [a, b] => (tree(a)?, tree(b)?),
+        _ => return Err(Error::usage("at most two revisions can be compared")),
+    })
+}

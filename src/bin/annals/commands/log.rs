@@ -1,0 +1,187 @@
+//! `annals log`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use annals::hash::Id;
+use annals::history::walk::{Direction, Follow, Merges};
+use annals::object::Commit;
+use annals::ops::diff::{self, Side};
+use annals::ops::{log, revisions};
+use annals::path::Pathspec;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::output::{change_json, id_json, person_json, text_json};
+use crate::pretty::Pretty;
+use crate::report::Error;
+
+use super::changes::Format;
+
+/// Show history
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Revisions and ranges (default: HEAD), then paths; -5 means at most five
+    #[arg(value_name = "REV|PATH", allow_negative_numbers = true)]
+    words: Vec<OsString>,
+    /// Paths: only commits that change them
+    #[arg(last = true, value_name = "PATHS")]
+    paths: Vec<OsString>,
+    /// Show at most so many
+    #[arg(short = 'n', long = "max-count", value_name = "NUMBER")]
+    limit: Option<u64>,
+    /// Leave out so many first
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    skip: u64,
+    /// Show each on one line
+    #[arg(long)]
+    oneline: bool,
+    /// oneline, short, medium, full, fuller, or a pattern: %H %h %an %ad %s %b %D …
+    #[arg(long, alias = "pretty", value_name = "FORMAT")]
+    format: Option<String>,
+    /// Show dates so: iso, iso-strict, rfc, short, relative, unix, raw, format:…
+    #[arg(long, value_name = "STYLE")]
+    date: Option<String>,
+    /// None from before
+    #[arg(long, alias = "after", value_name = "DATE")]
+    since: Option<String>,
+    /// None from after
+    #[arg(long, alias = "before", value_name = "DATE")]
+    until: Option<String>,
+    /// Only by authors whose name or address contains this
+    #[arg(long, value_name = "TEXT")]
+    author: Vec<String>,
+    /// Only messages that contain this
+    #[arg(long, value_name = "TEXT")]
+    grep: Vec<String>,
+    /// Oldest first
+    #[arg(long)]
+    reverse: bool,
+    /// Follow only the first parent of merges
+    #[arg(long)]
+    first_parent: bool,
+    /// Only merges
+    #[arg(long, conflicts_with = "no_merges")]
+    merges: bool,
+    /// No merges
+    #[arg(long)]
+    no_merges: bool,
+    /// From all branches and tags
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    format_of_changes: Format,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
+    let repo = context.repository()?;
+    let (options, paths) = options(context, args)?;
+    context.page()?;
+    let names = log::decorations(repo)?;
+    let format = if args.oneline { Some("oneline") } else { args.format.as_deref() };
+    let pretty = Pretty::new(context, format, args.date.as_deref(), names)?;
+    let mut is_first = true;
+    log::run(repo, &options, &mut |id, commit| {
+        if context.is_json() {
+            return json(context, args, &paths, id, commit);
+        }
+        if !std::mem::take(&mut is_first) {
+            context.output().write(pretty.separator())?;
+        }
+        context.output().write(&pretty.show(id, commit))?;
+        // As in git, nothing is compared at merges unless one line of history is followed.
+        if !args.format_of_changes.is_some() || (commit.parents.len() > 1 && !args.first_parent) {
+            return Ok(());
+        }
+        if pretty.has_paragraphs() {
+            context.output().line("")?;
+        }
+        args.format_of_changes.show(context, &compared(context, commit, &paths)?)?;
+        Ok(())
+    })?;
+    if !is_first && !pretty.has_paragraphs() {
+        context.output().write(pretty.separator())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn options(context: &Context, args: &Args) -> Result<(log::Options, Pathspec), Error> {
+    let repo = context.repository()?;
+    let (mut limit, mut words) = (args.limit, Vec::new());
+    for word in &args.words {
+        match word.to_str().and_then(|word| word.strip_prefix('-')?.parse().ok()) {
+            Some(number) => limit = Some(number),
+            None => words.push(word.clone()),
+        }
+    }
+    let split = context.words(&words, &args.paths, usize::MAX)?;
+    let mut revisions = split.revisions;
+    if args.all {
+        revisions.push("--all".to_owned());
+    }
+    let set = revisions::set(repo, &revisions, context.monitor())?;
+    let include = if set.is_empty() { vec![repo.head_commit()?] } else { set.include };
+    let paths = context.pathspec(&split.paths)?;
+    let second = |text: &Option<String>| -> Result<Option<i64>, Error> {
+        text.as_ref().map(|text| Ok(context.date(text)?.0.seconds)).transpose()
+    };
+    let options = log::Options {
+        include,
+        exclude: set.exclude,
+        paths: paths.clone(),
+        direction: if args.reverse { Direction::Forward } else { Direction::Back },
+        follow: if args.first_parent { Follow::First } else { Follow::All },
+        merges: match (args.merges, args.no_merges) {
+            (true, _) => Merges::Only,
+            (_, true) => Merges::Hidden,
+            _ => Merges::Shown,
+        },
+        since: second(&args.since)?,
+        until: second(&args.until)?,
+        skip: args.skip,
+        limit,
+        authors: args.author.clone(),
+        messages: args.grep.clone(),
+    };
+    Ok((options, paths))
+}
+
+/// A commit against its first parent.
+pub(super) fn compared(
+    context: &Context,
+    commit: &Commit,
+    paths: &Pathspec,
+) -> Result<diff::Options, Error> {
+    let old = match commit.parents.first() {
+        Some(parent) => Side::Tree(log::commit(context.repository()?, parent)?.tree),
+        None => Side::Empty,
+    };
+    Ok(diff::Options { old, new: Side::Tree(commit.tree), paths: paths.clone() })
+}
+
+fn json(
+    context: &Context,
+    args: &Args,
+    paths: &Pathspec,
+    id: &Id,
+    commit: &Commit,
+) -> Result<(), Error> {
+    let mut value = json!({
+        "id": id_json(id),
+        "tree": id_json(&commit.tree),
+        "parents": commit.parents.iter().map(id_json).collect::<Vec<_>>(),
+        "author": person_json(&commit.author),
+        "committer": person_json(&commit.committer),
+        "message": text_json(&commit.message),
+    });
+    if args.format_of_changes.is_some() {
+        let mut changes = Vec::new();
+        let options = compared(context, commit, paths)?;
+        diff::run(context.repository()?, &options, context.monitor(), &mut |change| {
+            changes.push(change_json(&change));
+            Ok::<(), Error>(())
+        })?;
+        value["changes"] = changes.into();
+    }
+    context.output().json(&value)
+}

@@ -1,0 +1,57 @@
+//! Commands: declaration, call, print; one file each.
+
+pub(crate) mod branch;
+pub(crate) mod cat;
+pub(crate) mod cat_object;
+mod changes;
+pub(crate) mod commit;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod diff;
+pub(crate) mod help;
+pub(crate) mod init;
+pub(crate) mod log;
+pub(crate) mod ls;
+pub(crate) mod other;
+pub(crate) mod reference;
+pub(crate) mod reflog;
+pub(crate) mod rev_parse;
+pub(crate) mod show;
+pub(crate) mod tag;
+
+use std::process::ExitCode;
+
+use crate::cli::Command;
+use crate::context::Context;
+use crate::report::Error;
+
+/// Runs a command.
+pub(crate) fn run(context: &Context, command: &Command) -> Result<ExitCode, Error> {
+    match command {
+        Command::Init(args) => init::run(context, args),
+        Command::Commit(args) => commit::run(context, args),
+        Command::Log(args) => log::run(context, args),
+        Command::Show(args) => show::run(context, args),
+        Command::Diff(args) => diff::run(context, args),
+        Command::Ls(args) => ls::run(context, args),
+        Command::Cat(args) => cat::run(context, args),
+        Command::Branch(args) => branch::run(context, args),
+        Command::Tag(args) => tag::run(context, args),
+        Command::Reflog(args) => reflog::run(context, args),
+        Command::Config(args) => config::run(context, args),
+        Command::RevParse(args) => rev_parse::run(context, args),
+        Command::CatObject(args) => cat_object::run(context, args),
+        Command::Completions(args) => completions::run(context, args),
+        Command::Help(args) => help::run(context, args),
+        Command::Reference(args) => reference::run(context, args),
+        Command::Other(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Whether a name fits one of the patterns; without any, every name does.
+fn fits(name: &str, patterns: &[String]) -> bool {
+    let fits = |pattern: &String| {
+        globset::Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(name))
+    };
+    patterns.is_empty() || patterns.iter().any(fits)
+}

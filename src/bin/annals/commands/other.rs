@@ -1,0 +1,127 @@
+//! Words that are no command: an alias, a habit from git, or a slip.
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, Parser};
+
+use crate::cli::Cli;
+use crate::context::Context;
+use crate::report::Error;
+
+/// What people know from git, and what it is called here.
+const HABITS: &[(&str, &str)] = &[
+    ("add-all", "add"),
+    ("cat-file", "cat-object"),
+    ("checkout", "switch` for branches, `annals restore` for files, `annals switch -c"),
+    ("count-objects", "fsck"),
+    ("for-each-ref", "branch` and `annals tag"),
+    ("hash-object", "cat-object"),
+    ("ls-files", "ls"),
+    ("ls-tree", "ls REV"),
+    ("reset", "restore --staged` for the index, `annals switch"),
+    ("rev-list", "log --format=%H"),
+    ("show-ref", "branch -v` and `annals tag"),
+    ("symbolic-ref", "rev-parse --abbrev-ref HEAD"),
+    ("verify-pack", "fsck"),
+    ("whatchanged", "log --name-status"),
+];
+
+/// The command line an alias stands for.
+pub(crate) fn expand(context: &Context, words: &[OsString]) -> Result<Box<Cli>, Error> {
+    let name = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    let Some(alias) = alias(context, &name)? else { return Err(unknown(&name)) };
+    let mut line: Vec<OsString> = vec!["annals".into()];
+    line.extend(context.global_words());
+    line.extend(alias.split_whitespace().map(OsString::from));
+    line.extend(words[1..].iter().cloned());
+    let cli = Cli::try_parse_from(line).map_err(|error| {
+        let text = error.kind().to_string();
+        Error::usage(format!("cannot run the alias '{name}' ('{alias}'): {text}"))
+    })?;
+    if let crate::cli::Command::Other(inner) = &cli.command {
+        let inner = inner.first().map(|word| word.to_string_lossy().into_owned());
+        let inner = inner.unwrap_or_default();
+        // One alias may use another, never itself.
+        if inner == name || alias_depth(context, &inner)? > 8 {
+            return Err(Error::usage(format!("the alias '{name}' stands for itself")));
+        }
+    }
+    Ok(Box::new(cli))
+}
+
+fn alias(context: &Context, name: &str) -> Result<Option<String>, Error> {
+    if name.is_empty() || name.contains(['.', '=']) {
+        return Ok(None);
+    }
+    Ok(context.config()?.alias(name)?)
+}
+
+fn alias_depth(context: &Context, name: &str) -> Result<usize, Error> {
+    let (mut name, mut depth) = (name.to_owned(), 0);
+    while depth <= 8
+        && let Some(next) = alias(context, &name)?
+    {
+        name = next.split_whitespace().next().unwrap_or_default().to_owned();
+        depth += 1;
+    }
+    Ok(depth)
+}
+
+fn unknown(name: &str) -> Error {
+    let text = format!("'{name}' is not an annals command");
+    let habit = HABITS.iter().find(|(git, _)| *git == name);
+    if let Some((_, here)) = habit {
+        return Error::Usage { text, hint: Some(format!("here it is `annals {here}`")) };
+    }
+    let command = Cli::command();
+    let names: Vec<&str> =
+        command.get_subcommands().filter(|c| !c.is_hide_set()).map(|c| c.get_name()).collect();
+    let hint = match nearest(name, names) {
+        Some(near) => format!("did you mean `annals {near}`?"),
+        None => "`annals help` lists all commands".to_owned(),
+    };
+    Error::Usage { text, hint: Some(hint) }
+}
+
+/// The name that is most like `given`, if one is like it at all.
+pub(crate) fn nearest<'a>(
+    given: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let near = names.into_iter().map(|name| (distance(given, name), name)).min()?;
+    let most = given.chars().count().div_ceil(3).max(1);
+    (near.0 <= most).then_some(near.1)
+}
+
+/// How many letters must be changed, added, removed or swapped.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognised_and_a_stranger_is_not() {
+        let names = ["commit", "status", "log", "diff"];
+        assert_eq!(nearest("comit", names), Some("commit"));
+        assert_eq!(nearest("statsu", names), Some("status"));
+        assert_eq!(nearest("lgo", names), Some("log"));
+        assert_eq!(nearest("frobnicate", names), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! `annals rev-parse`.
+
+use std::process::ExitCode;
+
+use annals::ops::{branch, revisions};
+
+use crate::context::Context;
+use crate::report::{Error, NO};
+
+/// Print what revisions mean, and where the repository is
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Revisions and ranges
+    #[arg(value_name = "REV")]
+    revisions: Vec<String>,
+    /// Shorten ids
+    #[arg(long, value_name = "DIGITS", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "8")]
+    short: Option<usize>,
+    /// Insist on exactly one object that is there
+    #[arg(long)]
+    verify: bool,
+    /// Print names of branches instead of ids
+    #[arg(long)]
+    abbrev_ref: bool,
+    /// Print the root of the working tree
+    #[arg(long)]
+    show_toplevel: bool,
+    /// Print where in the working tree this is
+    #[arg(long)]
+    show_prefix: bool,
+    /// Print the directory of the repository's state
+    #[arg(long, visible_alias = "git-dir")]
+    state_dir: bool,
+    /// Print whether the repository has no working tree
+    #[arg(long)]
+    is_bare_repository: bool,
+    /// Print whether this is in a working tree
+    #[arg(long)]
+    is_inside_work_tree: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
+    let repo = context.repository()?;
+    let output = context.output();
+    if args.show_toplevel {
+        output.line(repo.worktree()?.path.as_os_str().as_encoded_bytes())?;
+    }
+    if args.show_prefix {
+        let here = repo.here().as_bytes();
+        output.line(if here.is_empty() { Vec::new() } else { [here, b"/"].concat() })?;
+    }
+    if args.state_dir {
+        output.line(repo.state_path().as_os_str().as_encoded_bytes())?;
+    }
+    if args.is_bare_repository {
+        output.line(repo.is_bare().to_string())?;
+    }
+    if args.is_inside_work_tree {
+        output.line((!repo.is_bare()).to_string())?;
+    }
+    if args.verify && args.revisions.len() != 1 {
+        return Err(Error::usage("one revision is needed, nothing more"));
+    }
+    match print(context, args) {
+        Err(Error::Ops(_) | Error::Repo(_)) if args.verify && context.is_quiet() => {
+            Err(Error::Silent(NO))
+        }
+        printed => printed.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn print(context: &Context, args: &Args) -> Result<(), Error> {
+    let repo = context.repository()?;
+    let output = context.output();
+    for text in &args.revisions {
+        if args.abbrev_ref {
+            let name = match (text.as_str(), branch::current(repo)) {
+                ("HEAD" | "@", Some(name)) => name,
+                ("HEAD" | "@", None) => "HEAD".to_owned(),
+                (text, _) => {
+                    revisions::find(repo, text, context.monitor())?;
+                    text.to_owned()
+                }
+            };
+            output.line(name)?;
+            continue;
+        }
+        let shown = |id: &annals::hash::Id| match args.short {
+            Some(digits) => id.short(digits.clamp(4, 64)),
+            None => id.to_string(),
+        };
+        if args.verify {
+            output.line(shown(&revisions::find(repo, text, context.monitor())?.id))?;
+            continue;
+        }
+        let is_range = text.contains("..") || text.starts_with('^');
+        if !is_range {
+            output.line(shown(&revisions::find(repo, text, context.monitor())?.id))?;
+            continue;
+        }
+        let range = revisions::set(repo, std::slice::from_ref(text), context.monitor())?;
+        for id in &range.include {
+            output.line(shown(id))?;
+        }
+        for id in &range.exclude {
+            output.line(format!("^{}", shown(id)))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! `annals tag`.
+
+use std::process::ExitCode;
+
+use annals::ops::{revisions, tag};
+use bstr::ByteSlice;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::output::{Quoting, Table, id_json, person_json, text_json};
+use crate::report::Error;
+
+/// List, make or delete tags
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A new tag, and what it names (default: the current commit)
+    #[arg(value_names = ["NAME", "REV"], num_args = 0..)]
+    names: Vec<String>,
+    /// Make one that says who made it, when and why
+    #[arg(short, long)]
+    annotate: bool,
+    /// Why: makes an annotated tag
+    #[arg(short, long, value_name = "TEXT")]
+    message: Vec<String>,
+    /// Delete tags
+    #[arg(short, long, conflicts_with_all = ["annotate", "list"])]
+    delete: bool,
+    /// List those that fit a pattern
+    #[arg(short, long)]
+    list: bool,
+    /// Replace a tag of that name
+    #[arg(short, long)]
+    force: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
+    let repo = context.repository()?;
+    let output = context.output();
+    if args.delete {
+        if args.names.is_empty() {
+            return Err(Error::usage("which tag shall be deleted?"));
+        }
+        for gone in tag::delete(repo, &context.committer()?, &args.names)? {
+            output.say(format!(
+                "Deleted the tag {} (it was at {})",
+                gone.name,
+                gone.id.short(8)
+            ))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.list || args.names.is_empty() {
+        return list(context, &args.names);
+    }
+    let is_annotated = args.annotate || !args.message.is_empty();
+    if is_annotated && args.message.is_empty() {
+        return Err(Error::Usage {
+            text: "an annotated tag needs a message".to_owned(),
+            hint: Some(format!("`annals tag -a {} -m MESSAGE` gives it one", args.names[0])),
+        });
+    }
+    let target = match &args.names[..] {
+        [_] => revisions::find(repo, "HEAD", context.monitor())?,
+        [_, revision] => revisions::find(repo, revision, context.monitor())?,
+        _ => return Err(Error::usage("a name and a revision are needed, nothing more")),
+    };
+    let message = args.message.join("\n\n") + "\n";
+    let options = tag::Options {
+        name: args.names[0].clone(),
+        target: target.id,
+        target_kind: target.kind,
+        annotation: is_annotated
+            .then(|| context.signature().map(|who| (who, message.into_bytes())))
+            .transpose()?,
+        replace: args.force,
+    };
+    tag::create(repo, &context.committer()?, &options)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(context: &Context, patterns: &[String]) -> Result<ExitCode, Error> {
+    let (repo, output) = (context.repository()?, context.output());
+    let mut table = Table::new();
+    for listed in tag::list(repo) {
+        if !super::fits(&listed.name, patterns) {
+            continue;
+        }
+        if !context.is_json() && !context.is_verbose() {
+            table.row([listed.name]);
+            continue;
+        }
+        let annotation = tag::annotation(repo, &listed.id)?;
+        if context.is_json() {
+            output.json(&json!({
+                "name": listed.name,
+                "id": id_json(&listed.id),
+                "target": annotation.as_ref().map(|tag| id_json(&tag.target)),
+                "tagger": annotation.as_ref().and_then(|tag| tag.tagger.as_ref().map(person_json)),
+                "message": annotation.as_ref().map(|tag| text_json(&tag.message)),
+            }))?;
+            continue;
+        }
+        let words = annotation.map_or_else(Vec::new, |tag| tag.message);
+        let first = words.lines().next().unwrap_or_default();
+        table.row([listed.name, listed.id.short(8), Quoting::Usual.text(first)]);
+    }
+    table.lines().try_for_each(|line| output.line(line))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,293 @@
+//! Errors as people see them: what failed, what to do about it, and the exit code.
+//!
+//! The library says what happened; only here is it put into hints and codes. 0 is success, 1 the
+//! ordinary "no" (differences, nothing found, some files unread), 128 a failure, 129 a wrong call.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use annals::clock::Time;
+use annals::history::dates::DateStyle;
+use annals::history::revision;
+use annals::{config, ops, path, repo, store};
+use serde_json::json;
+
+use crate::output::{Color, reason, standard_error};
+
+/// The ordinary "no".
+pub(crate) const NO: u8 = 1;
+/// It failed.
+pub(crate) const FAILED: u8 = 128;
+/// It was called wrongly.
+pub(crate) const USAGE: u8 = 129;
+/// Whoever was reading has stopped: as if the signal had ended us.
+pub(crate) const PIPE: u8 = 141;
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) enum Error {
+    Repo(repo::Error),
+    Store(store::Error),
+    Ops(ops::Error),
+    Config(config::Error),
+    Path(path::PatternError),
+    /// The command was called wrongly.
+    Usage {
+        text: String,
+        hint: Option<String>,
+    },
+    /// A file outside the repository.
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    CurrentDirectory(io::Error),
+    /// Nobody reads what is written.
+    Closed,
+    /// Standard output failed.
+    Output(io::Error),
+    /// The "no" of a command that was told not to say anything.
+    Silent(u8),
+}
+
+impl Error {
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self::Usage { text: text.into(), hint: None }
+    }
+
+    pub(crate) fn file(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::File { action, path: path.to_owned(), source }
+    }
+
+    pub(crate) fn from_writing(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::Closed } else { Self::Output(error) }
+    }
+}
+
+macro_rules! from {
+    ($($error:ty => $variant:ident),* $(,)?) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        })*
+    };
+}
+
+from! {
+    repo::Error => Repo,
+    store::Error => Store,
+    ops::Error => Ops,
+    config::Error => Config,
+    path::PatternError => Path,
+}
+
+/// What is told of an error.
+struct Told {
+    /// A name that does not change, for programs.
+    id: &'static str,
+    text: String,
+    hints: Vec<String>,
+    code: u8,
+}
+
+impl Told {
+    fn new(id: &'static str, text: impl ToString) -> Self {
+        Self { id, text: text.to_string(), hints: Vec::new(), code: FAILED }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    fn code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+}
+
+/// Tells the error and gives the exit code.
+pub(crate) fn report(error: &Error, color: Color, is_json: bool) -> u8 {
+    let told = match error {
+        Error::Closed => return PIPE,
+        Error::Silent(code) => return *code,
+        Error::Repo(error) => of_repo(error),
+        Error::Store(error) => of_store(error),
+        Error::Ops(error) => of_ops(error),
+        Error::Config(error) => Told::new("config", error),
+        Error::Path(error) => Told::new("path", error),
+        Error::Usage { text, hint } => {
+            let told = Told::new("usage", text).code(USAGE);
+            hint.iter().fold(told, |told, hint| told.hint(hint))
+        }
+        Error::File { action, path, source } => {
+            Told::new("file", format!("cannot {action} '{}': {}", path.display(), reason(source)))
+        }
+        Error::CurrentDirectory(source) => Told::new(
+            "current-directory",
+            format!("cannot find the current directory: {}", reason(source)),
+        ),
+        Error::Output(source) => {
+            Told::new("output", format!("cannot write to standard output: {}", reason(source)))
+        }
+    };
+    if is_json {
+        standard_error(
+            &json!({"error": {
+                "id": told.id, "text": told.text, "hints": told.hints, "exit": told.code,
+            }})
+            .to_string(),
+        );
+        return told.code;
+    }
+    let color = color.on_errors();
+    standard_error(&format!("{} {}", color.red("error:"), told.text));
+    for hint in &told.hints {
+        standard_error(&format!("{} {hint}", color.yellow("hint:")));
+    }
+    told.code
+}
+
+fn of_repo(error: &repo::Error) -> Told {
+    match error {
+        repo::Error::NotFound(_) => Told::new("no-repository", error)
+            .hint("`annals init --commit MESSAGE` makes one here and records everything in it"),
+        repo::Error::Io { action, path, source } => {
+            Told::new("file", format!("cannot {action} '{}': {}", path.display(), reason(source)))
+        }
+        repo::Error::Store(error) => of_store(error),
+        repo::Error::Index(error) => Told::new("index", error),
+        repo::Error::IndexBusy => Told::new("busy", error).hint("try again when it is done"),
+        repo::Error::Bare => Told::new("bare", error),
+        repo::Error::Unborn(_) => Told::new("unborn", error)
+            .hint("`annals commit -m MESSAGE` records everything for the first time"),
+    }
+}
+
+fn of_store(error: &store::Error) -> Told {
+    if error.is_disk_full() {
+        return Told::new("disk-full", error)
+            .hint("nothing is lost; with more room, the same command goes on where it stopped");
+    }
+    if error.is_read_only() {
+        return Told::new("read-only", error)
+            .hint("this repository cannot be written to; commands that only read work");
+    }
+    match error {
+        store::Error::Io { action, path, source } => {
+            Told::new("file", format!("cannot {action} '{path}': {}", reason(source)))
+        }
+        store::Error::Missing { .. } => {
+            Told::new("missing", error).hint("`annals fsck` lists everything that is missing")
+        }
+        store::Error::Corrupt { .. } => {
+            Told::new("corrupt", error).hint("`annals fsck` lists everything that is damaged")
+        }
+        store::Error::Moved { .. } | store::Error::Gone => Told::new("moved", error)
+            .hint("another command was faster; nothing was changed, try again"),
+        store::Error::NotAStore => Told::new("no-store", error),
+        store::Error::Version(_) | store::Error::Feature(_) | store::Error::TooOldToWrite(_) => {
+            Told::new("version", error).hint("a newer version of annals can do it")
+        }
+        _ => Told::new("store", error),
+    }
+}
+
+fn of_ops(error: &ops::Error) -> Told {
+    match error {
+        ops::Error::Repo(error) => of_repo(error),
+        ops::Error::Store(error) => of_store(error),
+        ops::Error::Index(_) => Told::new("index", error),
+        ops::Error::Revision(error) => of_revision(error),
+        ops::Error::Pattern(_) => Told::new("path", error),
+        ops::Error::Name(_) | ops::Error::BadName { .. } => Told::new("name", error),
+        ops::Error::NothingToCommit => Told::new("nothing-to-commit", error)
+            .hint("`annals commit --allow-empty` records a commit all the same")
+            .code(NO),
+        ops::Error::NoMessage => {
+            Told::new("no-message", error).hint("`annals commit -m MESSAGE` says why")
+        }
+        ops::Error::NoMatch(_) => Told::new("no-match", error)
+            .hint("`annals status` lists what changed, `annals ls` what is recorded"),
+        ops::Error::WouldOverwrite { paths } => {
+            let mut told = Told::new("would-overwrite", error);
+            for path in paths.iter().take(10) {
+                told.text += &format!("\n  {path}");
+            }
+            if paths.len() > 10 {
+                told.text += &format!("\n  and {} more", paths.len() - 10);
+            }
+            told.hint("`annals commit` keeps what is in them")
+        }
+        ops::Error::NotFound(_) => Told::new("not-found", error)
+            .hint("`annals branch` lists branches, `annals log` commits"),
+        ops::Error::Exists { kind, name } => {
+            Told::new("exists", error).hint(format!("`annals {kind} -f {name}` replaces it"))
+        }
+        ops::Error::Busy => Told::new("busy", error).hint("try again when it is done"),
+        ops::Error::TooBusy(_) => Told::new("busy", error).hint("nothing was changed, try again"),
+        ops::Error::Nested { paths } => {
+            let mut told = Told::new("nested", error);
+            for path in paths.iter().take(10) {
+                told.text += &format!("\n  {path}");
+            }
+            told.hint("`annals -c record.nested=skip commit` leaves them out, `=data` records their files")
+        }
+        ops::Error::NeitherRevisionNorPath(word) => Told::new("not-found", error)
+            .hint(format!("`-- {word}` means a path that is no longer there")),
+        ops::Error::Ambiguous(word) => Told::new("ambiguous", error)
+            .hint(format!("`-- {word}` means the path, `{word} --` the revision")),
+        ops::Error::NoSuchPath { revision, .. } => Told::new("not-found", error)
+            .hint(format!("`annals ls -r {revision}` lists what is there")),
+        ops::Error::Directory(text) => {
+            Told::new("directory", error).hint(format!("`annals show {text}` lists what is in it"))
+        }
+        ops::Error::NotMerged { branch, .. } => Told::new("not-merged", error)
+            .hint(format!("`annals branch -D {branch}` deletes it all the same")),
+        ops::Error::CurrentBranch(_) => {
+            Told::new("current-branch", error).hint("`annals switch` goes to another one first")
+        }
+        ops::Error::NoBranch(_) => {
+            Told::new("not-found", error).hint("`annals branch` lists all branches")
+        }
+        ops::Error::NoTag(_) => Told::new("not-found", error).hint("`annals tag` lists all tags"),
+        ops::Error::Worktree { path, source } => {
+            Told::new("file", format!("cannot change '{path}': {}", reason(source)))
+        }
+        _ => Told::new("failed", error),
+    }
+}
+
+fn of_revision(error: &revision::Error<store::Error>) -> Told {
+    match error {
+        revision::Error::Store(error) => of_store(error),
+        revision::Error::Unknown { similar, .. } => {
+            let told = Told::new("not-found", error);
+            match similar.first() {
+                Some(name) => told.hint(format!("did you mean '{name}'?")),
+                None => told.hint("`annals branch` lists branches, `annals log` commits"),
+            }
+        }
+        revision::Error::Ambiguous { candidates, .. } => {
+            let mut told = Told::new("ambiguous", error);
+            for candidate in candidates {
+                told.text += &format!("\n  {} {}", candidate.id.short(12), candidate.kind);
+                if let Some((who, subject)) = &candidate.about {
+                    let date = who.as_ref().map_or_else(String::new, |who| {
+                        let time = Time::from_seconds(who.seconds);
+                        format!(" {}", DateStyle::Short.format(time, who.zone_minutes, time))
+                    });
+                    told.text += &format!("{date} {}", String::from_utf8_lossy(subject));
+                }
+            }
+            told.hint("more digits say which one is meant")
+        }
+        revision::Error::Unborn { .. } => Told::new("unborn", error)
+            .hint("`annals commit -m MESSAGE` records everything for the first time"),
+        revision::Error::NoPath { revision, .. } => Told::new("not-found", error)
+            .hint(format!("`annals ls -r {revision}` lists what is there")),
+        _ => Told::new("not-found", error),
+    }
+}

@@ -1,0 +1,148 @@
+//! `add`: stages files for the next commit.
+
+use crate::index::{Base, Update};
+use crate::object::Node;
+use crate::path::{NameError, Pathspec, RepoPath};
+use crate::progress::{Monitor, Stage};
+use crate::repo::{Person, Repository, Rules};
+use crate::store::{Batch, Error as StoreError, Publication};
+use crate::worktree::record::{self, Unread};
+use crate::worktree::scan::{self, Nested, Untracked};
+
+use super::{Error, moved, pending, staging};
+
+/// What to stage.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// Which paths.
+    pub paths: Pathspec,
+    /// Only what is tracked.
+    pub only_tracked: bool,
+    /// Also what is ignored.
+    pub force: bool,
+    /// Only say what would be staged.
+    pub dry_run: bool,
+    /// Who stages.
+    pub actor: Person,
+    /// Which rules of the user's hold.
+    pub rules: Rules<'a>,
+}
+
+/// What was staged.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Paths that are new.
+    pub added: Vec<RepoPath>,
+    /// Paths that changed.
+    pub modified: Vec<RepoPath>,
+    /// Paths that are gone.
+    pub deleted: Vec<RepoPath>,
+    /// Files that were not staged as they are.
+    pub unread: Vec<Unread>,
+    /// What could not be looked at.
+    pub unreadable: Vec<(RepoPath, std::io::Error)>,
+    /// Names that cannot be recorded.
+    pub refused: Vec<(String, NameError)>,
+    /// Repositories within, which were left out.
+    pub nested: Vec<RepoPath>,
+}
+
+/// Stages.
+pub fn run(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
+    pending::finish_interrupted(repo, &options.actor, monitor)?;
+    for _ in 0..100 {
+        match attempt(repo, options, monitor) {
+            Err(Error::Store(StoreError::Moved { .. } | StoreError::Gone)) => {
+                repo.store().refresh()?;
+            }
+            done => return done,
+        }
+    }
+    Err(Error::TooBusy("what is staged".to_owned()))
+}
+
+fn attempt(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
+    let mut working = repo.working(&options.rules, monitor)?;
+    if options.force {
+        working.ignore = crate::worktree::ignore::Ignore::default();
+    }
+    let actor = options.actor.to_actor();
+    let batch = Batch::begin(repo.store())?;
+    monitor.begin(Stage::Recording, None, None);
+    let root = working.tree.root.clone();
+    let now = || root.now();
+    let request = record::Request {
+        batch: &batch,
+        scan: scan::Request {
+            root: &working.tree.root,
+            index: &working.index,
+            volume: &working.volume,
+            ignore: &working.ignore,
+            pathspec: &options.paths,
+            untracked: if options.only_tracked { Untracked::No } else { Untracked::All },
+            tell_ignored: false,
+            nested: options.rules.nested.unwrap_or(Nested::Skip),
+        },
+        fresh: None,
+        worktree: working.tree.id,
+        already_seen: &[],
+        always_times: false,
+        file_system_now: &now,
+        actor: &actor,
+        monitor,
+    };
+    let (mut recording, summary) = record::record(request)?;
+    let mut outcome = Outcome {
+        unread: std::mem::take(&mut recording.unread),
+        unreadable: summary.unreadable,
+        refused: summary.refused,
+        nested: summary.nested,
+        ..Outcome::default()
+    };
+    for edit in &recording.edits {
+        let known = working.entry(&edit.path)?;
+        match (&edit.entry, known) {
+            (None, _) => outcome.deleted.push(edit.path.clone()),
+            (Some(_), None) => outcome.added.push(edit.path.clone()),
+            (Some(_), Some(_)) => outcome.modified.push(edit.path.clone()),
+        }
+    }
+    if options.dry_run {
+        return Ok(outcome);
+    }
+    let edits = staging::with_directories(&working, &mut recording)?;
+    let mut writer = batch.writer();
+    let tree = staging::apply(&working, &mut writer, working.base.tree.as_ref(), &edits)?;
+    writer.flush()?;
+    drop(writer);
+    let base_tree = working
+        .staged
+        .map_or_else(|| working.head_tree.unwrap_or_else(Node::empty_id), |staged| staged.base);
+    if Some(tree) != working.base.tree {
+        let staged = (tree != base_tree).then_some((tree, base_tree));
+        let publication = Publication::new("add", &actor)
+            .with_packs(batch.seal()?)
+            .with_refs(moved::staged(repo, staged, "add"));
+        repo.store().publish(publication)?;
+    }
+    let base = Base { commit: working.base.commit, tree: Some(tree) };
+    if working.index.is_lost() {
+        // A first `add`: there is no index to change yet.
+        let mut writer = working.index.writer()?;
+        let nothing: [crate::index::Tracked; 0] = [];
+        writer.push(&RepoPath::root(), &nothing)?;
+        let _ = writer.finish(Base::default(), None)?;
+        working.index =
+            crate::index::Index::open(repo.store().dir().clone(), repo.env().random.clone())?;
+    }
+    let _ = working.index.update(Update::new(base, recording.rows))?;
+    Ok(outcome)
+}

@@ -1,0 +1,146 @@
+//! `mv`: renames files in the working tree and stages it.
+
+use crate::index::{Base, Known, Tracked, Update};
+use crate::object::tree::Edit;
+use crate::object::{Entry, Node};
+use crate::path::RepoPath;
+use crate::progress::Monitor;
+use crate::repo::{Person, Repository, Rules, Working};
+use crate::store::{Batch, Publication};
+use crate::worktree::Walker;
+
+use super::{Error, moved, pending, staging};
+
+/// What to move, and where.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// What: tracked files or directories.
+    pub sources: Vec<RepoPath>,
+    /// A new name; or a directory they are moved into.
+    pub destination: RepoPath,
+    /// Replace a file that is there.
+    pub force: bool,
+    /// Only say what would be moved.
+    pub dry_run: bool,
+    /// Who moves.
+    pub actor: Person,
+    /// Which rules of the user's hold.
+    pub rules: Rules<'a>,
+}
+
+/// What was moved.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// From where to where.
+    pub moved: Vec<(RepoPath, RepoPath)>,
+}
+
+/// Moves.
+pub fn run(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
+    pending::finish_interrupted(repo, &options.actor, monitor)?;
+    let _lock = pending::lock(repo)?;
+    let mut working = repo.working(&options.rules, monitor)?;
+    let mut walker = Walker::new(working.tree.root.clone());
+    let into = walker.open(&options.destination).is_ok();
+    if options.sources.len() > 1 && !into {
+        return Err(Error::NotADirectory(options.destination.clone()));
+    }
+    let mut outcome = Outcome::default();
+    let mut edits: Vec<Edit> = Vec::new();
+    let mut rows: Vec<(RepoPath, Option<Tracked>)> = Vec::new();
+    for source in &options.sources {
+        let entry = working.entry(source)?;
+        let entry = entry.ok_or_else(|| Error::NoMatch(source.to_string()))?;
+        let target = match into {
+            true => options.destination.join(source.name()),
+            false => options.destination.clone(),
+        };
+        if target.is_within(source) {
+            return Err(Error::IntoItself(source.clone()));
+        }
+        let Some((parent, name)) = target.split() else {
+            return Err(Error::NotADirectory(target));
+        };
+        let there = walker.open(&parent).and_then(|dir| dir.stat(name));
+        if there.is_ok() && !options.force {
+            return Err(Error::Exists { kind: "file", name: target.to_string() });
+        }
+        edits.push(Edit { path: source.clone(), entry: None });
+        edits.push(Edit {
+            path: target.clone(),
+            entry: Some(Entry { name: name.to_vec(), ..entry.clone() }),
+        });
+        carry_rows(&working, source, &target, &entry, &mut rows)?;
+        outcome.moved.push((source.clone(), target));
+    }
+    if options.dry_run {
+        return Ok(outcome);
+    }
+    edits.sort_by(|a, b| a.path.cmp(&b.path));
+    let now = working.base.tree.unwrap_or_else(Node::empty_id);
+    let batch = Batch::begin(repo.store())?;
+    let mut writer = batch.writer();
+    let tree = staging::apply(&working, &mut writer, Some(&now), &edits)?;
+    writer.flush()?;
+    drop(writer);
+    let sealed = batch.seal()?;
+    for (source, target) in &outcome.moved {
+        rename(&mut walker, source, target)?;
+    }
+    let base_tree = working
+        .staged
+        .map_or_else(|| working.head_tree.unwrap_or_else(Node::empty_id), |staged| staged.base);
+    let staged = (tree != base_tree).then_some((tree, base_tree));
+    let publication = Publication::new("mv", &options.actor.to_actor())
+        .with_packs(sealed)
+        .with_refs(moved::staged(repo, staged, "mv"));
+    repo.store().publish(publication)?;
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    let base = Base { commit: working.base.commit, tree: Some(tree) };
+    let _ = working.index.update(Update::new(base, rows))?;
+    Ok(outcome)
+}
+
+fn rename(walker: &mut Walker, source: &RepoPath, target: &RepoPath) -> Result<(), Error> {
+    let failed = |path: &RepoPath| {
+        let path = path.clone();
+        move |source| Error::Worktree { path, source }
+    };
+    let (Some((from, name)), Some((to, new_name))) = (source.split(), target.split()) else {
+        return Ok(());
+    };
+    let from = walker.open(&from).map_err(failed(source))?;
+    let to = walker.open(&to).map_err(failed(target))?;
+    from.rename(name, &*to, new_name).map_err(failed(target))
+}
+
+/// What the index knows of files goes with them: they need not be read again.
+fn carry_rows(
+    working: &Working<'_>,
+    source: &RepoPath,
+    target: &RepoPath,
+    entry: &Entry,
+    rows: &mut Vec<(RepoPath, Option<Tracked>)>,
+) -> Result<(), Error> {
+    let renamed = |known: Tracked| Tracked { name: target.name().to_vec(), ..known };
+    let row = working.index.get(source)?.unwrap_or_else(|| Tracked::of_entry(entry));
+    rows.push((source.clone(), None));
+    rows.push((target.clone(), Some(renamed(row))));
+    let mut stack = vec![(source.clone(), target.clone())];
+    while let Some((from, to)) = stack.pop() {
+        let Some(view) = working.index.directory(&from)? else { continue };
+        for row in view.iter() {
+            let known = row.tracked();
+            let (below, new) = (from.join(row.name()), to.join(row.name()));
+            if matches!(known.what, Known::Directory) {
+                stack.push((below, new.clone()));
+            }
+            rows.push((new, Some(known)));
+        }
+    }
+    Ok(())
+}

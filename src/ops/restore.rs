@@ -1,0 +1,287 @@
+//! `restore`: brings files back as they were recorded, in the working tree or in what is staged.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::diff;
+use crate::hash::Id;
+use crate::object::tree::Edit;
+use crate::object::{Entry, Node};
+use crate::path::{Pathspec, RepoPath};
+use crate::progress::Monitor;
+use crate::repo::{Person, Repository, Rules, Working, find_entry};
+use crate::store::{Batch, Error as StoreError, Publication, Store};
+use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Untracked, Visitor};
+use crate::worktree::{Failed, Step};
+
+use super::pending::{self, Pending, Plan};
+use super::{Error, moved, revisions, staging};
+
+/// What to bring back.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// From which revision; else from what is staged, or for `staged` from HEAD.
+    pub source: Option<String>,
+    /// Which paths.
+    pub paths: Pathspec,
+    /// In what is staged.
+    pub staged: bool,
+    /// In the working tree.
+    pub worktree: bool,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// Who does it.
+    pub actor: Person,
+    /// Which rules of the user's hold.
+    pub rules: Rules<'a>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Files written.
+    pub written: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files removed.
+    pub removed: u64,
+    /// Paths that are no longer staged.
+    pub unstaged: u64,
+    /// Paths concerned, in a dry run.
+    pub would_change: Vec<RepoPath>,
+    /// Paths that could not be changed.
+    pub failed: Vec<Failed>,
+    /// Paths this file system cannot hold.
+    pub not_representable: Vec<RepoPath>,
+}
+
+/// Brings back.
+pub fn run(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
+    pending::finish_interrupted(repo, &options.actor, monitor)?;
+    let _lock = pending::lock(repo)?;
+    let mut working = repo.working(&options.rules, monitor)?;
+    let source = match &options.source {
+        Some(text) => Some(revisions::tree(repo, text, monitor)?),
+        None => None,
+    };
+    let mut outcome = Outcome::default();
+    if options.staged {
+        unstage(&mut working, source, options, &mut outcome)?;
+        if options.worktree {
+            working = repo.working(&options.rules, monitor)?;
+        }
+    }
+    if options.worktree {
+        bring_back(&mut working, source, options, &mut outcome, monitor)?;
+    }
+    Ok(outcome)
+}
+
+/// What is staged of these paths becomes what it is in HEAD, or in the source.
+fn unstage(
+    working: &mut Working<'_>,
+    source: Option<Id>,
+    options: &Options<'_>,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    let repo = working.repo;
+    let base = working.head_tree.unwrap_or_else(Node::empty_id);
+    let now = working.base.tree.unwrap_or_else(Node::empty_id);
+    let goal = source.unwrap_or(base);
+    let mut edits = Vec::new();
+    diff::trees::<_, StoreError>(
+        repo.store(),
+        Some(&now),
+        Some(&goal),
+        &options.paths,
+        &mut |change| {
+            edits.push(Edit { path: change.path, entry: change.new });
+            Ok(())
+        },
+    )?;
+    outcome.unstaged = edits.len() as u64;
+    if options.dry_run {
+        outcome.would_change.extend(edits.into_iter().map(|edit| edit.path));
+        return Ok(());
+    }
+    if edits.is_empty() {
+        return Ok(());
+    }
+    let batch = Batch::begin(repo.store())?;
+    let mut writer = batch.writer();
+    let tree = staging::apply(working, &mut writer, Some(&now), &edits)?;
+    writer.flush()?;
+    drop(writer);
+    let staged = (tree != base).then_some((tree, base));
+    let publication = Publication::new("restore", &options.actor.to_actor())
+        .with_packs(batch.seal()?)
+        .with_refs(moved::staged(repo, staged, "restore"));
+    repo.store().publish(publication)?;
+    Ok(())
+}
+
+fn bring_back(
+    working: &mut Working<'_>,
+    source: Option<Id>,
+    options: &Options<'_>,
+    outcome: &mut Outcome,
+    monitor: &dyn Monitor,
+) -> Result<(), Error> {
+    let store = working.repo.store();
+    let goal = source.or(working.base.tree);
+    let mut steps = Vec::new();
+    for path in changed_paths(working, &options.paths, monitor)? {
+        let new = match &goal {
+            Some(goal) => find_entry(store, goal, &path)?,
+            None => None,
+        };
+        expand(store, path, new, &mut steps)?;
+    }
+    if let Some(source) = &source {
+        diff::entries::<_, StoreError>(
+            store,
+            working.base.tree.as_ref(),
+            Some(source),
+            &options.paths,
+            &mut |change| {
+                steps.push(Step { path: change.path, old: change.old, new: change.new });
+                Ok(())
+            },
+        )?;
+    }
+    steps.sort_by(|a, b| a.path.cmp(&b.path));
+    steps.dedup_by(|a, b| a.path == b.path);
+    if options.dry_run {
+        outcome.would_change.extend(steps.into_iter().map(|step| step.path));
+        return Ok(());
+    }
+    if steps.is_empty() {
+        if goal.is_none() || !matches_anything(working, goal.as_ref(), options)? {
+            let given = options.paths.inclusions().next().unwrap_or(".").to_owned();
+            return Err(Error::NoMatch(given));
+        }
+        return Ok(());
+    }
+    let pending = Pending {
+        verb: "restore".to_owned(),
+        actor: options.actor.to_actor(),
+        boot: None,
+        from: None,
+        to: goal,
+        paths: steps.iter().map(|step| step.path.as_bytes().to_vec()).collect(),
+        adopts: false,
+        commit: working.base.commit,
+        refs: Vec::new(),
+    };
+    let plan = Plan { pending, steps, sealed: None, refs: Vec::new() };
+    let applied = pending::carry_out(working, plan, monitor)?;
+    if source.is_none() {
+        // What was brought back is what the index describes.
+        let mut update = crate::index::Update::new(working.base, applied.rows);
+        if let Some(boot) = working.repo.disk().boot_id() {
+            update.unsynced = crate::index::Unsynced::Under(boot);
+        }
+        let _ = working.index.update(update)?;
+    }
+    outcome.written = applied.files;
+    outcome.bytes = applied.bytes;
+    outcome.removed = applied.removed;
+    outcome.failed = applied.failed;
+    outcome.not_representable = applied.not_representable;
+    Ok(())
+}
+
+/// Whether the paths name anything that is recorded.
+fn matches_anything(
+    working: &Working<'_>,
+    goal: Option<&Id>,
+    options: &Options<'_>,
+) -> Result<bool, Error> {
+    if options.paths.is_all() {
+        return Ok(true);
+    }
+    let differs = diff::differ(working.repo.store(), None, goal, &options.paths)?;
+    Ok(differs)
+}
+
+/// A step for a path and, if a directory is to be there, for everything in it.
+pub(super) fn expand(
+    store: &Store,
+    path: RepoPath,
+    new: Option<Entry>,
+    steps: &mut Vec<Step>,
+) -> Result<(), Error> {
+    let tree = new.as_ref().and_then(Entry::tree);
+    steps.push(Step { path: path.clone(), old: None, new });
+    if let Some(tree) = tree {
+        diff::entries::<_, StoreError>(
+            store,
+            None,
+            Some(&tree),
+            &Pathspec::all(),
+            &mut |change| {
+                let mut below = path.as_bytes().to_vec();
+                below.push(b'/');
+                below.extend_from_slice(change.path.as_bytes());
+                if let Ok(path) = RepoPath::new(below) {
+                    steps.push(Step { path, old: None, new: change.new });
+                }
+                Ok(())
+            },
+        )?;
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Paths(Mutex<Vec<RepoPath>>);
+
+impl Visitor for Paths {
+    fn directory(&self, found: DirectoryFound<'_>) {
+        let changed: Vec<RepoPath> = found
+            .changes
+            .iter()
+            .filter(|change| change.kind != ChangeKind::Added)
+            .map(|change| found.path.join(&change.name))
+            .chain(
+                found
+                    .directories
+                    .iter()
+                    .filter(|sub| {
+                        sub.tracked.as_ref().is_some_and(|known| known.mode != sub.stat.mode)
+                    })
+                    .map(|sub| found.path.join(&sub.name)),
+            )
+            .collect();
+        if !changed.is_empty() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(changed);
+        }
+    }
+}
+
+/// Tracked paths whose files are or may be other than recorded, sorted.
+pub(super) fn changed_paths(
+    working: &Working<'_>,
+    paths: &Pathspec,
+    monitor: &dyn Monitor,
+) -> Result<Vec<RepoPath>, Error> {
+    let request = scan::Request {
+        root: &working.tree.root,
+        index: &working.index,
+        volume: &working.volume,
+        ignore: &working.ignore,
+        pathspec: paths,
+        untracked: Untracked::No,
+        tell_ignored: false,
+        nested: Nested::Skip,
+    };
+    let found = Paths::default();
+    scan::scan(&request, &found, monitor).map_err(crate::worktree::record::Error::from)?;
+    let mut found = found.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found.sort();
+    found.dedup();
+    Ok(found)
+}

@@ -1,0 +1,146 @@
+//! `rm`: stages the removal of files, and removes them from the working tree.
+
+use crate::diff;
+use crate::index::{Base, Update};
+use crate::object::tree::Edit;
+use crate::object::{Entry, Node};
+use crate::path::{Pathspec, RepoPath};
+use crate::progress::Monitor;
+use crate::repo::{Person, Repository, Rules};
+use crate::store::{Batch, Error as StoreError, Publication};
+use crate::worktree::{Step, Walker};
+
+use super::{Error, moved, pending, staging, switch};
+
+/// What to remove.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// Which paths.
+    pub paths: Pathspec,
+    /// Leave the files in the working tree.
+    pub cached: bool,
+    /// Directories too.
+    pub recursive: bool,
+    /// Even what is not saved.
+    pub force: bool,
+    /// Only say what would be removed.
+    pub dry_run: bool,
+    /// Who removes.
+    pub actor: Person,
+    /// Which rules of the user's hold.
+    pub rules: Rules<'a>,
+}
+
+/// What was removed.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The files.
+    pub removed: Vec<RepoPath>,
+}
+
+/// Removes.
+pub fn run(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
+    pending::finish_interrupted(repo, &options.actor, monitor)?;
+    let _lock = pending::lock(repo)?;
+    let mut working = repo.working(&options.rules, monitor)?;
+    let now = working.base.tree.unwrap_or_else(Node::empty_id);
+    let mut steps: Vec<Step> = Vec::new();
+    diff::trees::<_, StoreError>(repo.store(), Some(&now), None, &options.paths, &mut |change| {
+        steps.push(Step { path: change.path, old: change.old, new: None });
+        Ok(())
+    })?;
+    if steps.is_empty() {
+        let given = options.paths.inclusions().next().unwrap_or(".").to_owned();
+        return Err(Error::NoMatch(given));
+    }
+    if !options.recursive {
+        let named = options.paths.plain_paths().unwrap_or_default();
+        for path in named {
+            if working.entry(path)?.is_some_and(|entry| entry.is_directory()) {
+                return Err(Error::IsDirectory(path.clone()));
+            }
+        }
+    }
+    if !options.force && !options.cached {
+        let paths = switch::in_the_way(&working, &steps)?;
+        if !paths.is_empty() {
+            return Err(Error::WouldOverwrite { paths });
+        }
+        // What is staged and nowhere else would be lost with the file.
+        let staged = super::status::staged_changes(&working, &options.paths)?;
+        let paths: Vec<RepoPath> = staged
+            .into_iter()
+            .filter(|change| change.new.is_some())
+            .map(|change| change.path)
+            .collect();
+        if !paths.is_empty() {
+            return Err(Error::WouldOverwrite { paths });
+        }
+    }
+    let outcome = Outcome { removed: steps.iter().map(|step| step.path.clone()).collect() };
+    if options.dry_run {
+        return Ok(outcome);
+    }
+    let edits: Vec<Edit> =
+        steps.iter().map(|step| Edit { path: step.path.clone(), entry: None }).collect();
+    let batch = Batch::begin(repo.store())?;
+    let mut writer = batch.writer();
+    let tree = staging::apply(&working, &mut writer, Some(&now), &edits)?;
+    writer.flush()?;
+    drop(writer);
+    let base_tree = working
+        .staged
+        .map_or_else(|| working.head_tree.unwrap_or_else(Node::empty_id), |staged| staged.base);
+    let staged = (tree != base_tree).then_some((tree, base_tree));
+    // First the record, then the files: what is interrupted in between shows as files that are
+    // not tracked, and nothing is lost.
+    let publication = Publication::new("rm", &options.actor.to_actor())
+        .with_packs(batch.seal()?)
+        .with_refs(moved::staged(repo, staged, "rm"));
+    repo.store().publish(publication)?;
+    let rows = steps.iter().map(|step| (step.path.clone(), None)).collect();
+    let base = Base { commit: working.base.commit, tree: Some(tree) };
+    let _ = working.index.update(Update::new(base, rows))?;
+    if !options.cached {
+        remove_files(&working, &steps, tree)?;
+    }
+    Ok(outcome)
+}
+
+/// Removes the files, and directories that are empty then and no longer recorded.
+fn remove_files(
+    working: &crate::repo::Working<'_>,
+    steps: &[Step],
+    tree: crate::hash::Id,
+) -> Result<(), Error> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    for step in steps.iter().rev() {
+        let Some((parent, name)) = step.path.split() else { continue };
+        let Ok(dir) = walker.open(&parent) else { continue };
+        let is_directory = step.old.as_ref().is_some_and(Entry::is_directory);
+        let removed = if is_directory { dir.remove_dir(name) } else { dir.remove_file(name) };
+        if let Err(source) = removed
+            && !matches!(
+                source.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::DirectoryNotEmpty
+            )
+        {
+            return Err(Error::Worktree { path: step.path.clone(), source });
+        }
+        let mut above = parent;
+        while let Some((parent, name)) = above.split() {
+            let is_recorded =
+                crate::repo::find_entry(working.repo.store(), &tree, &above)?.is_some();
+            let Ok(dir) = walker.open(&parent) else { break };
+            if is_recorded || dir.remove_dir(name).is_err() {
+                break;
+            }
+            above = parent;
+        }
+    }
+    Ok(())
+}

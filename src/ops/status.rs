@@ -1,0 +1,311 @@
+//! `status`: what is staged, what changed in the working tree, and what is not tracked.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::diff::{self, Change, Status};
+use crate::disk::{FileKind, Stat};
+use crate::hash::Kind;
+use crate::index::{Known, Presence, Seen, Tracked, Update};
+use crate::object::{Entry, What};
+use crate::path::{NameError, Pathspec, RepoPath};
+use crate::progress::{Monitor, Stage};
+use crate::repo::{Head, Repository, Rules, Working};
+use crate::store::Error as StoreError;
+use crate::worktree::record::hash_file;
+use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Visitor};
+
+use super::Error;
+
+pub use crate::worktree::scan::Untracked;
+
+/// What to look for.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// Which paths.
+    pub paths: Pathspec,
+    /// Whether untracked things are looked for.
+    pub untracked: Untracked,
+    /// Whether ignored things are told of.
+    pub ignored: bool,
+    /// Which rules of the user's hold.
+    pub rules: Rules<'a>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            paths: Pathspec::all(),
+            untracked: Untracked::Directories,
+            ignored: false,
+            rules: Rules::default(),
+        }
+    }
+}
+
+/// How a file of the working tree differs from what is staged, or from HEAD.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unstaged {
+    /// Which.
+    pub path: RepoPath,
+    /// How.
+    pub status: Status,
+    /// What is recorded.
+    pub old: Option<Tracked>,
+    /// What is there.
+    pub stat: Option<Stat>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Where HEAD is.
+    pub head: Head,
+    /// What is staged: between HEAD and the staged tree.
+    pub staged: Vec<Change>,
+    /// What changed in the working tree.
+    pub unstaged: Vec<Unstaged>,
+    /// What is not tracked; directories end in `/`.
+    pub untracked: Vec<Vec<u8>>,
+    /// What is ignored, if asked for; directories end in `/`.
+    pub ignored: Vec<Vec<u8>>,
+    /// What could not be looked at.
+    pub unreadable: Vec<(RepoPath, std::io::Error)>,
+    /// Names that cannot be recorded.
+    pub refused: Vec<(String, NameError)>,
+    /// Pipes, sockets and devices.
+    pub special: Vec<RepoPath>,
+    /// Repositories within.
+    pub nested: Vec<RepoPath>,
+    /// How many names were looked at.
+    pub files: u64,
+    /// A command that changes the working tree has been interrupted or is at work.
+    pub is_changing: bool,
+}
+
+impl Outcome {
+    /// Whether there is nothing to record and nothing untracked.
+    pub fn is_clean(&self) -> bool {
+        self.staged.is_empty() && self.unstaged.is_empty() && self.untracked.is_empty()
+    }
+}
+
+/// Looks.
+pub fn run(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
+    let mut working = repo.working(&options.rules, monitor)?;
+    monitor.begin(Stage::Scanning, None, None);
+    let staged = staged_changes(&working, &options.paths)?;
+    let found = Collect::default();
+    let request = scan::Request {
+        root: &working.tree.root,
+        index: &working.index,
+        volume: &working.volume,
+        ignore: &working.ignore,
+        pathspec: &options.paths,
+        untracked: options.untracked,
+        tell_ignored: options.ignored,
+        nested: options.rules.nested.unwrap_or(Nested::Skip),
+    };
+    let summary =
+        scan::scan(&request, &found, monitor).map_err(crate::worktree::record::Error::from)?;
+    let mut found = found.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut unstaged = Vec::new();
+    let mut refreshed = std::mem::take(&mut found.refreshed);
+    for change in std::mem::take(&mut found.changes) {
+        judge(&working, change, &mut unstaged, &mut refreshed);
+    }
+    unstaged.sort_by(|a, b| a.path.cmp(&b.path));
+    found.untracked.sort_unstable_by(|a, b| crate::path::compare(a, b));
+    found.ignored.sort_unstable_by(|a, b| crate::path::compare(a, b));
+    let head = working.head.clone();
+    write_back(&mut working, refreshed);
+    Ok(Outcome {
+        head,
+        staged,
+        unstaged,
+        untracked: found.untracked,
+        ignored: found.ignored,
+        unreadable: summary.unreadable,
+        refused: summary.refused,
+        special: summary.special,
+        nested: summary.nested,
+        files: summary.files,
+        is_changing: super::pending::is_pending(repo),
+    })
+}
+
+/// What is staged: between the tree it was staged on and the staged tree.
+pub(super) fn staged_changes(
+    working: &Working<'_>,
+    paths: &Pathspec,
+) -> Result<Vec<Change>, StoreError> {
+    let Some(staged) = working.staged else { return Ok(Vec::new()) };
+    let mut changes = Vec::new();
+    diff::trees::<_, StoreError>(
+        working.repo.store(),
+        Some(&staged.base),
+        Some(&staged.tree),
+        paths,
+        &mut |change| {
+            changes.push(change);
+            Ok(())
+        },
+    )?;
+    Ok(changes)
+}
+
+/// What the scan tells, with full paths.
+#[derive(Default)]
+struct Found {
+    changes: Vec<(RepoPath, scan::Change)>,
+    untracked: Vec<Vec<u8>>,
+    ignored: Vec<Vec<u8>>,
+    refreshed: Vec<(RepoPath, Option<Tracked>)>,
+}
+
+#[derive(Default)]
+struct Collect(Mutex<Found>);
+
+impl Visitor for Collect {
+    fn directory(&self, found: DirectoryFound<'_>) {
+        let is_quiet = found.changes.is_empty()
+            && found.ignored.is_empty()
+            && found.refreshed.is_empty()
+            && found.directories.iter().all(|sub| sub.tracked.is_some());
+        if is_quiet && found.directories.iter().all(|sub| !mode_differs(sub)) {
+            return;
+        }
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for sub in &found.directories {
+            let path = found.path.join(&sub.name);
+            if sub.tracked.is_none() && !sub.descend {
+                let mut shown = path.as_bytes().to_vec();
+                shown.push(b'/');
+                all.untracked.push(shown);
+            } else if mode_differs(sub) {
+                let change = scan::Change {
+                    name: sub.name.clone(),
+                    kind: ChangeKind::ModeOnly,
+                    stat: Some(sub.stat),
+                    tracked: sub.tracked.clone(),
+                };
+                all.changes.push((path, change));
+            }
+        }
+        for change in found.changes {
+            let path = found.path.join(&change.name);
+            if change.kind == ChangeKind::Added {
+                all.untracked.push(path.as_bytes().to_vec());
+            } else {
+                all.changes.push((path, change));
+            }
+        }
+        for name in found.ignored {
+            let mut path = found.path.as_bytes().to_vec();
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(&name);
+            all.ignored.push(path);
+        }
+        for (name, row) in found.refreshed {
+            all.refreshed.push((found.path.join(&name), Some(row)));
+        }
+    }
+}
+
+fn mode_differs(sub: &scan::Subdirectory) -> bool {
+    sub.tracked.as_ref().is_some_and(|tracked| tracked.mode != sub.stat.mode)
+}
+
+/// Decides what a scan left open; content is read only where nothing else tells.
+fn judge(
+    working: &Working<'_>,
+    (path, change): (RepoPath, scan::Change),
+    unstaged: &mut Vec<Unstaged>,
+    refreshed: &mut Vec<(RepoPath, Option<Tracked>)>,
+) {
+    let status = match change.kind {
+        ChangeKind::Added => Status::Added,
+        ChangeKind::Deleted => Status::Deleted,
+        ChangeKind::TypeChanged => Status::TypeChanged,
+        ChangeKind::ModeOnly => {
+            let is_directory = change.stat.is_some_and(|stat| stat.kind == FileKind::Directory);
+            if is_directory && !working.volume.exec_bits {
+                return;
+            }
+            Status::Modified
+        }
+        ChangeKind::Unsure => {
+            let read_at = working.now();
+            match (&change.tracked, same_content(working, &path, &change)) {
+                (Some(tracked), Some(stat)) => {
+                    let mut row = tracked.clone();
+                    row.seen = Some(Seen::of(&stat, read_at, &working.volume));
+                    row.presence = Presence::Here;
+                    row.unsynced = false;
+                    refreshed.push((path.clone(), Some(row)));
+                    let same_mode = !working.volume.exec_bits
+                        || stat.kind == FileKind::Symlink
+                        || stat.mode == tracked.mode;
+                    if same_mode {
+                        return;
+                    }
+                    Status::Modified
+                }
+                _ => Status::Modified,
+            }
+        }
+    };
+    unstaged.push(Unstaged { path, status, old: change.tracked, stat: change.stat });
+}
+
+/// The stat of a file whose content turns out to be what the index says; `None` if it differs or
+/// cannot be read.
+fn same_content(working: &Working<'_>, path: &RepoPath, change: &scan::Change) -> Option<Stat> {
+    let (stat, tracked) = (change.stat?, change.tracked.as_ref()?);
+    let (parent, name) = path.split()?;
+    let dir = crate::worktree::Walker::new(working.tree.root.clone()).open(&parent).ok()?;
+    match &tracked.what {
+        Known::File { size, content } if *size == stat.size => {
+            let (stat, id) = hash_file(&*dir, name).ok()??;
+            let expected = match crate::store::content_kind(*size) {
+                Kind::Chunk => *content,
+                _ => {
+                    let manifest: crate::object::Manifest =
+                        crate::object::Source::object(working.repo.store(), content).ok()?;
+                    manifest.content
+                }
+            };
+            (stat.size == *size && id == expected).then_some(stat)
+        }
+        Known::Symlink { target, .. } => {
+            let pointed = dir.link_target(name).ok()?;
+            (Kind::Chunk.id_of(&pointed) == *target).then_some(stat)
+        }
+        _ => None,
+    }
+}
+
+/// Keeps stats that were looked at again, if the index opens at once; it is only a cache.
+fn write_back(working: &mut Working<'_>, rows: Vec<(RepoPath, Option<Tracked>)>) {
+    if !rows.is_empty() {
+        let mut update = Update::new(working.base, rows);
+        update.changes.sort_by(|a, b| a.0.cmp(&b.0));
+        let _ = working.index.update(update);
+    }
+}
+
+/// The entry a file of the working tree would get, as far as it is known without reading it.
+pub fn entry_of(unstaged: &Unstaged) -> Option<Entry> {
+    let tracked = unstaged.old.as_ref()?.to_entry()?;
+    let stat = unstaged.stat?;
+    let what = match &tracked.what {
+        What::File { content, .. } => What::File { size: stat.size, content: *content },
+        other => other.clone(),
+    };
+    Some(Entry { mode: stat.mode, what, ..tracked })
+}

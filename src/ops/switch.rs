@@ -1,0 +1,386 @@
+//! `switch`: goes to another branch or commit, and brings the working tree along.
+
+use crate::diff;
+use crate::hash::Id;
+use crate::history::refname;
+use crate::object::{Commit, Node, Source};
+use crate::path::{Pathspec, RepoPath};
+use crate::progress::{Monitor, Stage};
+use crate::repo::{Head, Person, Repository, Rules, Working};
+use crate::store::{Batch, Error as StoreError, RefEdit, Target};
+use crate::worktree::{Failed, Step, Walker};
+
+use super::pending::{self, Pending, Plan, holds};
+use super::{Error, moved, revisions, staging};
+
+/// Where to go.
+#[derive(Clone, Debug)]
+pub enum To {
+    /// A branch, by its short name.
+    Branch(String),
+    /// The branch or commit HEAD was on before.
+    Previous,
+    /// A new branch of this name, beginning at this revision or at HEAD.
+    NewBranch {
+        /// Its short name.
+        name: String,
+        /// Where it begins.
+        start: Option<String>,
+        /// Whether a branch of that name gives way.
+        replace: bool,
+    },
+    /// A commit, on no branch.
+    Detached(String),
+}
+
+/// How to go there.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// Where.
+    pub to: To,
+    /// Throw away what would be overwritten.
+    pub discard: bool,
+    /// Who goes.
+    pub actor: Person,
+    /// Which rules of the user's hold.
+    pub rules: Rules<'a>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Where HEAD is now.
+    pub head: Head,
+    /// Where HEAD was.
+    pub from: Head,
+    /// A branch that was made.
+    pub created: Option<String>,
+    /// Files written.
+    pub written: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files removed.
+    pub removed: u64,
+    /// Paths that could not be changed.
+    pub failed: Vec<Failed>,
+    /// Paths this file system cannot hold.
+    pub not_representable: Vec<RepoPath>,
+}
+
+/// Goes.
+pub fn run(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
+    pending::finish_interrupted(repo, &options.actor, monitor)?;
+    let _lock = pending::lock(repo)?;
+    let from = repo.head();
+    let goal = goal(repo, &options.to, monitor)?;
+    let head_name = repo.head_name();
+    let reason = format!("switch: moving from {} to {}", shown(&from), goal.shown);
+    let mut refs = goal.refs;
+    if let Some(target) = goal.head {
+        refs.push(RefEdit {
+            old: repo.store().target(&head_name),
+            name: head_name,
+            new: Some(target),
+            reason,
+        });
+    }
+    let mut working = repo.working(&options.rules, monitor)?;
+    let to_tree = match goal.commit {
+        Some(id) => Some(repo.store().object::<Commit>(&id)?.tree),
+        None => None,
+    };
+    let plan = plan(&working, goal.commit, to_tree, refs, options, monitor)?;
+    let applied = pending::carry_out(&mut working, plan, monitor)?;
+    Ok(Outcome {
+        head: repo.head(),
+        from,
+        created: goal.created,
+        written: applied.files,
+        bytes: applied.bytes,
+        removed: applied.removed,
+        failed: applied.failed,
+        not_representable: applied.not_representable,
+    })
+}
+
+/// Where HEAD shall be.
+struct Goal {
+    commit: Option<Id>,
+    /// What HEAD becomes; `None` if it stays.
+    head: Option<Target>,
+    refs: Vec<RefEdit>,
+    created: Option<String>,
+    shown: String,
+}
+
+fn shown(head: &Head) -> String {
+    match head {
+        Head::Branch { name, .. } => name.trim_start_matches("refs/heads/").to_owned(),
+        Head::Detached(id) => id.to_string(),
+    }
+}
+
+fn goal(repo: &Repository, to: &To, monitor: &dyn Monitor) -> Result<Goal, Error> {
+    let branch = |name: &str| -> Option<(String, Id)> {
+        let full = format!("refs/heads/{name}");
+        repo.store().resolve(&full).map(|id| (full, id))
+    };
+    let on_branch = |full: String, id: Id| Goal {
+        commit: Some(id),
+        shown: full.trim_start_matches("refs/heads/").to_owned(),
+        head: Some(Target::Symbolic(full)),
+        refs: Vec::new(),
+        created: None,
+    };
+    match to {
+        To::Branch(name) => {
+            let (full, id) = branch(name).ok_or_else(|| Error::NotFound(name.clone()))?;
+            Ok(on_branch(full, id))
+        }
+        To::Previous => {
+            let head = repo.head_name();
+            let moves = crate::history::Names::moves(repo, &head)?;
+            let left = moves
+                .iter()
+                .find(|one| one.reason.starts_with("switch: moving from "))
+                .and_then(|one| one.old.clone());
+            match left {
+                Some(Target::Symbolic(full)) => {
+                    let short = full.trim_start_matches("refs/heads/").to_owned();
+                    let id = repo.store().resolve(&full).ok_or(Error::NotFound(short))?;
+                    Ok(on_branch(full, id))
+                }
+                Some(Target::Id(id)) => Ok(detached(id)),
+                None => Err(Error::NotFound("-".to_owned())),
+            }
+        }
+        To::NewBranch { name, start, replace } => {
+            refname::check_branch(name)
+                .map_err(|error| Error::BadName { name: name.clone(), why: error.to_string() })?;
+            let full = format!("refs/heads/{name}");
+            let old = repo.store().target(&full);
+            if old.is_some() && !replace {
+                return Err(Error::Exists { kind: "branch", name: name.clone() });
+            }
+            let commit = match start {
+                Some(start) => Some(revisions::commit(repo, start, monitor)?),
+                None => repo.head().commit(),
+            };
+            let from = start.clone().unwrap_or_else(|| "HEAD".to_owned());
+            let refs = commit
+                .map(|id| RefEdit {
+                    name: full.clone(),
+                    old,
+                    new: Some(Target::Id(id)),
+                    reason: format!("branch: created from {from}"),
+                })
+                .filter(|edit| edit.old != edit.new);
+            Ok(Goal {
+                commit,
+                head: Some(Target::Symbolic(full)),
+                refs: refs.into_iter().collect(),
+                created: Some(name.clone()),
+                shown: name.clone(),
+            })
+        }
+        To::Detached(text) => Ok(detached(revisions::commit(repo, text, monitor)?)),
+    }
+}
+
+fn detached(id: Id) -> Goal {
+    Goal {
+        commit: Some(id),
+        head: Some(Target::Id(id)),
+        refs: Vec::new(),
+        created: None,
+        shown: id.to_string(),
+    }
+}
+
+/// What has to be done to get from what the index describes to a commit's tree.
+fn plan(
+    working: &Working<'_>,
+    commit: Option<Id>,
+    to_tree: Option<Id>,
+    mut refs: Vec<RefEdit>,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Plan, Error> {
+    let repo = working.repo;
+    monitor.begin(Stage::Comparing, None, None);
+    let mut sealed = None;
+    let mut goal_tree = to_tree;
+    if let Some(staged) = working.staged {
+        if options.discard {
+            refs.extend(moved::staged(repo, None, "switch"));
+        } else {
+            // What is staged comes along, unless it is in the way.
+            let changes = super::status::staged_changes(working, &Pathspec::all())?;
+            let mut in_the_way = Vec::new();
+            let mut edits = Vec::new();
+            for change in changes {
+                let there = |tree: Option<Id>| -> Result<_, Error> {
+                    Ok(match tree {
+                        Some(tree) => crate::repo::find_entry(repo.store(), &tree, &change.path)?,
+                        None => None,
+                    })
+                };
+                let (here, goal) = (there(working.head_tree)?, there(to_tree)?);
+                let same =
+                    |a: &Option<crate::object::Entry>, b: &Option<crate::object::Entry>| match (
+                        a, b,
+                    ) {
+                        (None, None) => true,
+                        (Some(a), Some(b)) => a.is_same_as(b),
+                        _ => false,
+                    };
+                if !same(&here, &goal) && !same(&change.new, &goal) {
+                    in_the_way.push(change.path);
+                    continue;
+                }
+                edits.push(crate::object::tree::Edit { path: change.path, entry: change.new });
+            }
+            if !in_the_way.is_empty() {
+                return Err(Error::WouldOverwrite { paths: in_the_way });
+            }
+            let batch = Batch::begin(repo.store())?;
+            let mut writer = batch.writer();
+            let tree = staging::apply(working, &mut writer, to_tree.as_ref(), &edits)?;
+            writer.flush()?;
+            drop(writer);
+            let base = to_tree.unwrap_or_else(Node::empty_id);
+            let new = (tree != base).then_some((tree, base));
+            let was = (staged.tree, staged.base);
+            if new != Some(was) {
+                refs.extend(moved::staged(repo, new, "switch"));
+                sealed = Some(batch.seal()?);
+            }
+            goal_tree = Some(tree);
+        }
+    }
+    let mut steps = Vec::new();
+    diff::entries::<_, StoreError>(
+        repo.store(),
+        working.base.tree.as_ref(),
+        goal_tree.as_ref(),
+        &Pathspec::all(),
+        &mut |change| {
+            steps.push(Step { path: change.path, old: change.old, new: change.new });
+            Ok(())
+        },
+    )?;
+    if options.discard {
+        add_changed(working, goal_tree, &mut steps, monitor)?;
+    } else {
+        let paths = in_the_way(working, &steps)?;
+        if !paths.is_empty() {
+            return Err(Error::WouldOverwrite { paths });
+        }
+    }
+    let pending = Pending {
+        verb: "switch".to_owned(),
+        actor: options.actor.to_actor(),
+        boot: None,
+        from: working.base.tree,
+        to: goal_tree,
+        paths: Vec::new(),
+        adopts: true,
+        commit,
+        refs: Vec::new(),
+    };
+    if let Some(packs) = sealed {
+        // The trees that the note names must be there before it is.
+        let publication =
+            crate::store::Publication::new("switch", &options.actor.to_actor()).with_packs(packs);
+        repo.store().publish(publication)?;
+    }
+    Ok(Plan { pending, steps, sealed: None, refs })
+}
+
+/// Everything that differs from what is recorded is written anew.
+fn add_changed(
+    working: &Working<'_>,
+    goal: Option<Id>,
+    steps: &mut Vec<Step>,
+    monitor: &dyn Monitor,
+) -> Result<(), Error> {
+    let changed = super::restore::changed_paths(working, &Pathspec::all(), monitor)?;
+    for path in changed {
+        if steps.binary_search_by(|step| step.path.cmp(&path)).is_ok() {
+            continue;
+        }
+        let new = match goal {
+            Some(goal) => crate::repo::find_entry(working.repo.store(), &goal, &path)?,
+            None => None,
+        };
+        super::restore::expand(working.repo.store(), path, new, steps)?;
+    }
+    steps.sort_by(|a, b| a.path.cmp(&b.path));
+    steps.dedup_by(|a, b| a.path == b.path);
+    Ok(())
+}
+
+/// The paths where something unsaved stands in the way of the steps.
+pub(super) fn in_the_way(working: &Working<'_>, steps: &[Step]) -> Result<Vec<RepoPath>, Error> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    let mut found = Vec::new();
+    for step in steps {
+        let Some((parent, name)) = step.path.split() else { continue };
+        let Ok(dir) = walker.open(&parent) else { continue };
+        let Ok(stat) = dir.stat(name) else { continue };
+        let is_directory = stat.kind == crate::disk::FileKind::Directory;
+        if is_directory {
+            // A directory in the way of a file is in the way by what is in it, which is asked
+            // about by itself; untracked files in it keep it, and the file cannot be written.
+            let wants_file = step.new.as_ref().is_some_and(|new| !new.is_directory());
+            let was_directory = step.old.as_ref().is_some_and(crate::object::Entry::is_directory);
+            if wants_file && (!was_directory || has_untracked(working, &*dir, name, &step.path)?) {
+                found.push(step.path.clone());
+            }
+            continue;
+        }
+        if step.new.as_ref().is_some_and(crate::object::Entry::is_directory)
+            && step.old.as_ref().is_some_and(crate::object::Entry::is_directory)
+        {
+            found.push(step.path.clone());
+            continue;
+        }
+        let known = working.index.get(&step.path)?;
+        let is_known = known.as_ref().is_some_and(|known| {
+            known.seen.is_some_and(|seen| {
+                seen.matches(&stat, &working.volume) == crate::index::Matches::Same
+            })
+        });
+        if is_known && step.old.is_some() {
+            continue;
+        }
+        let is_one = |entry: &Option<crate::object::Entry>| match entry {
+            Some(entry) => holds(working.repo, &*dir, name, &stat, entry),
+            None => Ok(false),
+        };
+        if !is_one(&step.old)? && !is_one(&step.new)? {
+            found.push(step.path.clone());
+        }
+    }
+    Ok(found)
+}
+
+fn has_untracked(
+    working: &Working<'_>,
+    dir: &dyn crate::disk::Dir,
+    name: &[u8],
+    path: &RepoPath,
+) -> Result<bool, Error> {
+    let Ok(dir) = dir.dir(name) else { return Ok(false) };
+    for found in dir.list().unwrap_or_default() {
+        let Ok(()) = crate::path::check_name(&found.name) else { return Ok(true) };
+        if working.index.get(&path.join(&found.name))?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

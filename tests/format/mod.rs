@@ -1,0 +1,9 @@
+//! Whether the bytes are what `docs/format.md` says, for ever, and whether other bytes are refused.
+
+mod golden;
+mod hostile;
+mod memory;
+mod page;
+mod properties;
+mod samples;
+mod second_encoder;
