@@ -120,7 +120,7 @@ fn attempt(
     }
     let edits = staging::with_directories(&working, &mut recording)?;
     let mut writer = batch.writer();
-    let tree = staging::apply(&working, &mut writer, working.base.tree.as_ref(), &edits)?;
+    let tree = staging::apply(&mut writer, working.base.tree.as_ref(), &edits)?.id;
     writer.flush()?;
     drop(writer);
     let base_tree = working

@@ -202,21 +202,24 @@ fn attempt(
         ..Outcome::default()
     };
     let mut writer = batch.writer();
-    let (tree, staged_tree) = match recording.root {
-        Some(root) => (root.id, None),
+    let (root, staged_tree) = match recording.root {
+        Some(root) => (root, None),
         None => {
             let edits = staging::with_directories(&working, &mut recording)?;
-            let tree = staging::apply(&working, &mut writer, working.head_tree.as_ref(), &edits)?;
+            let root = staging::apply(&mut writer, working.head_tree.as_ref(), &edits)?;
             // What was staged besides stays staged, on top of the new commit.
             let staged_tree = match working.staged {
                 Some(staged) if !options.everything => {
-                    Some(staging::apply(&working, &mut writer, Some(&staged.tree), &edits)?)
+                    Some(staging::apply(&mut writer, Some(&staged.tree), &edits)?.id)
                 }
                 _ => None,
             };
-            (tree, staged_tree)
+            (root, staged_tree)
         }
     };
+    let tree = root.id;
+    outcome.files = root.totals.files;
+    outcome.bytes = root.totals.bytes;
     writer.flush()?;
     let staged_tree = staged_tree.filter(|staged| *staged != tree);
     let changes_nothing =
@@ -225,11 +228,6 @@ fn attempt(
         // Stats that were looked at again are worth keeping all the same.
         refresh_index(&mut working, &mut recording);
         return if outcome.is_complete() { Err(Error::NothingToCommit) } else { Ok(outcome) };
-    }
-    let totals = crate::object::Source::tree(&writer, &tree).map(|node| node.totals());
-    if let Ok(totals) = totals {
-        outcome.files = totals.files;
-        outcome.bytes = totals.bytes;
     }
     if options.dry_run {
         outcome.tree = Some(tree);
@@ -262,7 +260,7 @@ fn commit_staged(
     let tree = match tree {
         Rebased::AsIs(tree) => tree,
         Rebased::Onto(edits) => {
-            staging::apply(working, &mut writer, working.head_tree.as_ref(), &edits)?
+            staging::apply(&mut writer, working.head_tree.as_ref(), &edits)?.id
         }
     };
     crate::diff::trees::<_, StoreError>(

@@ -84,7 +84,7 @@ pub fn run(
     let now = working.base.tree.unwrap_or_else(Node::empty_id);
     let batch = Batch::begin(repo.store())?;
     let mut writer = batch.writer();
-    let tree = staging::apply(&working, &mut writer, Some(&now), &edits)?;
+    let tree = staging::apply(&mut writer, Some(&now), &edits)?.id;
     writer.flush()?;
     drop(writer);
     let sealed = batch.seal()?;

@@ -112,7 +112,7 @@ fn unstage(
     }
     let batch = Batch::begin(repo.store())?;
     let mut writer = batch.writer();
-    let tree = staging::apply(working, &mut writer, Some(&now), &edits)?;
+    let tree = staging::apply(&mut writer, Some(&now), &edits)?.id;
     writer.flush()?;
     drop(writer);
     let staged = (tree != base).then_some((tree, base));

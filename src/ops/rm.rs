@@ -89,7 +89,7 @@ pub fn run(
         steps.iter().map(|step| Edit { path: step.path.clone(), entry: None }).collect();
     let batch = Batch::begin(repo.store())?;
     let mut writer = batch.writer();
-    let tree = staging::apply(&working, &mut writer, Some(&now), &edits)?;
+    let tree = staging::apply(&mut writer, Some(&now), &edits)?.id;
     writer.flush()?;
     drop(writer);
     let base_tree = working

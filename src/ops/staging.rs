@@ -1,7 +1,7 @@
 //! From what was recorded to a tree.
 
 use crate::hash::Id;
-use crate::object::tree::{Edit, edit};
+use crate::object::tree::{Edit, Root, edit};
 use crate::object::{Entry, Node, What};
 use crate::path::RepoPath;
 use crate::repo::Working;
@@ -12,14 +12,11 @@ use super::Error;
 
 /// Applies what was recorded to a tree.
 pub(super) fn apply(
-    working: &Working<'_>,
     writer: &mut Writer<'_, '_>,
     tree: Option<&Id>,
     edits: &[Edit],
-) -> Result<Id, Error> {
-    let root = edit::<_, StoreError>(writer, tree, edits.to_vec())?;
-    let _ = working;
-    Ok(root.id)
+) -> Result<Root, Error> {
+    Ok(edit::<_, StoreError>(writer, tree, edits.to_vec())?)
 }
 
 /// Adds the entries of directories: those that are new or whose bits changed, and those in which

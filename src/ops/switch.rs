@@ -249,7 +249,7 @@ fn plan(
             }
             let batch = Batch::begin(repo.store())?;
             let mut writer = batch.writer();
-            let tree = staging::apply(working, &mut writer, to_tree.as_ref(), &edits)?;
+            let tree = staging::apply(&mut writer, to_tree.as_ref(), &edits)?.id;
             writer.flush()?;
             drop(writer);
             let base = to_tree.unwrap_or_else(Node::empty_id);
