@@ -1,1 +1,6 @@
-//! x
+//! One binary of tests: every promise, floor by floor.
+#![allow(clippy::unwrap_used)]
+
+mod cli;
+mod model;
+mod support;

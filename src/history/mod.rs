@@ -8,6 +8,8 @@
 pub mod ancestor;
 pub mod dates;
 mod graph;
+mod losses;
+pub mod reachable;
 pub mod refname;
 pub mod revision;
 #[cfg(test)]
@@ -21,6 +23,7 @@ use crate::path::RepoPath;
 
 pub use crate::store::{Move, Target};
 pub use graph::{Commits, Graph, GraphCommit};
+pub use losses::{Loss, losses};
 
 /// Refs, their moves and short ids: what a store knows beyond objects.
 ///

@@ -257,33 +257,24 @@ fn commit_staged(
     let mut outcome = Outcome::default();
     let batch = Batch::begin(repo.store())?;
     let mut writer = batch.writer();
-    let tree = match tree {
-        Rebased::AsIs(tree) => tree,
+    let (tree, totals) = match tree {
+        Rebased::AsIs(tree) => (tree, repo.store().tree(&tree)?.totals()),
         Rebased::Onto(edits) => {
-            staging::apply(&mut writer, working.head_tree.as_ref(), &edits)?.id
+            let root = staging::apply(&mut writer, working.head_tree.as_ref(), &edits)?;
+            (root.id, root.totals)
         }
     };
-    crate::diff::trees::<_, StoreError>(
-        repo.store(),
-        working.head_tree.as_ref(),
-        Some(&tree),
-        &Pathspec::all(),
-        &mut |change| {
-            match change.status() {
-                crate::diff::Status::Added => outcome.added += 1,
-                crate::diff::Status::Deleted => outcome.deleted += 1,
-                _ => outcome.modified += 1,
-            }
-            Ok(())
-        },
-    )
-    .ok();
     if working.head_tree == Some(tree) && !options.allow_empty && !options.amend {
         return Err(Error::NothingToCommit);
     }
-    if let Ok(node) = repo.store().tree(&tree) {
-        outcome.files = node.totals().files;
-        outcome.bytes = node.totals().bytes;
+    outcome.files = totals.files;
+    outcome.bytes = totals.bytes;
+    for change in super::status::staged_changes(working, &Pathspec::all())? {
+        match change.status() {
+            crate::diff::Status::Added => outcome.added += 1,
+            crate::diff::Status::Deleted => outcome.deleted += 1,
+            _ => outcome.modified += 1,
+        }
     }
     outcome.tree = Some(tree);
     if options.dry_run {

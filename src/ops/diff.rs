@@ -1,17 +1,29 @@
 //! What differs between any two of a commit, the index and the working tree.
+//!
+//! The working tree is compared as if it were recorded: its changes are applied to the tree the
+//! index describes, in memory. Files that are not tracked are no differences.
 
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use crate::codec;
 use crate::diff::stat::Counts;
 use crate::diff::text::{self, Body, Options as TextOptions};
-use crate::diff::{self, Change};
-use crate::hash::Id;
-use crate::object::{Entry, What};
+use crate::diff::{self, Change, Status};
+use crate::disk::{self, FileKind};
+use crate::hash::{Id, Kind};
+use crate::object::tree::{Edit, edit};
+use crate::object::{Entry, Manifest, Sink, Source, What, manifest};
 use crate::path::{Pathspec, RepoPath};
 use crate::progress::Monitor;
-use crate::repo::Repository;
-use crate::store;
-use crate::worktree::read_small;
+use crate::repo::{Repository, Rules};
+use crate::store::{self, Store, content_kind};
+use crate::worktree::record::hash_file;
+use crate::worktree::{Walker, read_small};
 
 use super::Error;
+use super::status::{self, Unstaged, Untracked};
 
 /// One side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,75 +40,63 @@ pub enum Side {
 
 /// What is compared.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// Before.
+pub struct Options<'a> {
+    /// Before; never the working tree.
     pub old: Side,
     /// After.
     pub new: Side,
     /// Which paths.
     pub paths: Pathspec,
+    /// Which rules of the user's hold in the working tree.
+    pub rules: Rules<'a>,
 }
 
 /// Tells `visit` every path that differs, in order.
+///
+/// Of a changed file of more than 16 KiB in the working tree, `content` is its content id and not
+/// the id of a manifest, which only recording makes.
 pub fn run<E>(
     repo: &Repository,
-    options: &Options,
-    _monitor: &dyn Monitor,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
     visit: &mut dyn FnMut(Change) -> Result<(), E>,
 ) -> Result<(), E>
 where
     E: From<Error> + From<store::Error>,
 {
     let old = tree(repo, options.old)?;
-    let new = tree(repo, options.new)?;
-    diff::trees(repo.store(), old.as_ref(), new.as_ref(), &options.paths, visit)
-}
-
-fn tree(repo: &Repository, side: Side) -> Result<Option<Id>, Error> {
-    match side {
-        Side::Empty | Side::Worktree => Ok(None),
-        Side::Tree(id) => Ok(Some(id)),
-        Side::Index => match repo.staged() {
-            Some(staged) => Ok(Some(staged.tree)),
-            None => Ok(repo.head_tree()?),
-        },
+    if options.new != Side::Worktree {
+        let new = tree(repo, options.new)?;
+        return diff::trees(repo.store(), old.as_ref(), new.as_ref(), &options.paths, visit);
     }
-}
-
-/// What a side of a change holds, for showing it.
-pub fn body(
-    repo: &Repository,
-    _side: Side,
-    _path: &RepoPath,
-    entry: Option<&Entry>,
-) -> Result<Body, Error> {
-    let Some(entry) = entry else { return Ok(Body::Absent) };
-    let (size, content) = match &entry.what {
-        What::File { size, content } => (*size, content),
-        What::Symlink { size, target } => (*size, target),
-        _ => return Ok(Body::Text(Vec::new())),
+    let asked = status::Options {
+        paths: options.paths.clone(),
+        untracked: Untracked::No,
+        ignored: false,
+        rules: options.rules,
     };
-    if size > text::LONGEST {
-        return Ok(Body::Binary(size));
+    let found = status::run(repo, &asked, monitor)?;
+    let base = tree(repo, Side::Index)?;
+    let mut edits = Vec::new();
+    let mut walker = Walker::new(repo.worktree().map_err(Error::from)?.root.clone());
+    for unstaged in &found.unstaged {
+        edits.push(to_edit(repo, &mut walker, unstaged)?);
     }
-    Ok(Body::of(read_small(repo.store(), size, content)?))
-}
-
-/// How many lines differ.
-pub fn counts(old: &Body, new: &Body) -> Counts {
-    let lines = |body: &Body| match body {
-        Body::Text(bytes) => bytes.clone(),
-        _ => Vec::new(),
+    keep_directories(repo, base.as_ref(), &mut walker, &mut edits)?;
+    let mut memory = Overlay { store: repo.store(), nodes: HashMap::new() };
+    let new = match edits.is_empty() {
+        true => base,
+        false => Some(edit(&mut memory, base.as_ref(), edits)?.id),
     };
-    if old.is_opaque() || new.is_opaque() {
-        return Counts::Binary { old: old.len(), new: new.len() };
-    }
-    let (added, deleted) = text::counts(&lines(old), &lines(new), TextOptions::default());
-    Counts::Lines { added, deleted }
+    diff::trees(&memory, old.as_ref(), new.as_ref(), &options.paths, visit)
 }
 
 /// Whether anything differs.
-pub fn differs(repo: &Repository, options: &Options, monitor: &dyn Monitor) -> Result<bool, Error> {
+pub fn differs(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<bool, Error> {
     match run(repo, options, monitor, &mut |_| Err(Stop::Found)) {
         Ok(()) => Ok(false),
         Err(Stop::Found) => Ok(true),
@@ -120,4 +120,210 @@ impl From<store::Error> for Stop {
     fn from(error: store::Error) -> Self {
         Self::Failed(error.into())
     }
+}
+
+fn tree(repo: &Repository, side: Side) -> Result<Option<Id>, Error> {
+    match side {
+        Side::Empty | Side::Worktree => Ok(None),
+        Side::Tree(id) => Ok(Some(id)),
+        Side::Index => match repo.staged() {
+            Some(staged) => Ok(Some(staged.tree)),
+            None => Ok(repo.head_tree()?),
+        },
+    }
+}
+
+/// What the tree would say of a path if it were recorded now.
+fn to_edit(
+    repo: &Repository,
+    walker: &mut Walker,
+    unstaged: &Unstaged,
+) -> Result<Edit, store::Error> {
+    let gone = Edit { path: unstaged.path.clone(), entry: None };
+    let (Some((parent, name)), Some(stat)) = (unstaged.path.split(), unstaged.stat) else {
+        return Ok(gone);
+    };
+    if unstaged.status == Status::Deleted {
+        return Ok(gone);
+    }
+    let known = unstaged.old.as_ref().and_then(|tracked| tracked.to_entry());
+    let Ok(dir) = walker.open(&parent) else { return Ok(gone) };
+    let (what, mode) = match stat.kind {
+        FileKind::File => {
+            let Ok(Some((stat, content))) = hash_file(&*dir, name) else { return Ok(gone) };
+            let content = same_as_known(repo.store(), known.as_ref(), stat.size, content)?;
+            (What::File { size: stat.size, content }, stat.mode)
+        }
+        FileKind::Symlink => {
+            let Ok(pointed) = dir.link_target(name) else { return Ok(gone) };
+            let target = Kind::Chunk.id_of(&pointed);
+            (What::Symlink { size: pointed.len() as u64, target }, 0)
+        }
+        FileKind::Directory => {
+            let tree = tree(repo, Side::Index).ok().flatten();
+            let entry = match tree {
+                Some(tree) => crate::repo::find_entry(repo.store(), &tree, &unstaged.path),
+                None => Ok(None),
+            };
+            let Ok(Some(entry)) = entry else { return Ok(gone) };
+            (entry.what, stat.mode)
+        }
+        FileKind::Special => return Ok(gone),
+    };
+    let attributes = unstaged.old.as_ref().and_then(|tracked| tracked.attributes);
+    let name = name.to_vec();
+    let entry = Entry { name, mode, mtime: Some(stat.mtime), attributes, what };
+    Ok(Edit { path: unstaged.path.clone(), entry: Some(entry) })
+}
+
+/// The id under which a content is known, if it is what was recorded; else the content id.
+fn same_as_known(
+    store: &Store,
+    known: Option<&Entry>,
+    size: u64,
+    found: Id,
+) -> Result<Id, store::Error> {
+    if content_kind(size) == Kind::Chunk {
+        return Ok(found);
+    }
+    if let Some(What::File { size: was, content }) = known.map(|entry| &entry.what)
+        && *was == size
+        && store.object::<Manifest>(content)?.content == found
+    {
+        return Ok(*content);
+    }
+    Ok(found)
+}
+
+/// A directory that lost its last file and is still there is not gone.
+fn keep_directories(
+    repo: &Repository,
+    base: Option<&Id>,
+    walker: &mut Walker,
+    edits: &mut Vec<Edit>,
+) -> Result<(), Error> {
+    let Some(base) = base else { return Ok(()) };
+    let mut kept: Vec<Edit> = Vec::new();
+    for removed in edits.iter().filter(|edit| edit.entry.is_none()) {
+        let Some((parent, _)) = removed.path.split() else { continue };
+        let is_known = parent.is_root()
+            || kept.last().is_some_and(|edit| edit.path == parent)
+            || edits.iter().any(|edit| edit.path == parent);
+        if is_known || walker.open(&parent).is_err() {
+            continue;
+        }
+        let entry = crate::repo::find_entry(repo.store(), base, &parent)?;
+        kept.push(Edit { path: parent, entry });
+    }
+    edits.extend(kept);
+    edits.sort_by(|a, b| a.path.cmp(&b.path));
+    edits.dedup_by(|a, b| a.path == b.path);
+    Ok(())
+}
+
+/// The store, and tree nodes that only this comparison needs.
+struct Overlay<'s> {
+    store: &'s Store,
+    nodes: HashMap<Id, Arc<[u8]>>,
+}
+
+impl Source for Overlay<'_> {
+    type Error = store::Error;
+
+    fn bytes(&self, kind: Kind, id: &Id) -> Result<Arc<[u8]>, store::Error> {
+        match self.nodes.get(id) {
+            Some(bytes) => Ok(bytes.clone()),
+            None => self.store.bytes(kind, id),
+        }
+    }
+
+    fn tree(&self, id: &Id) -> Result<Arc<crate::object::Node>, store::Error> {
+        match self.nodes.get(id) {
+            Some(bytes) => {
+                let node = <crate::object::Node as crate::object::Object>::from_bytes(bytes);
+                Ok(Arc::new(node.map_err(|error: codec::Error| store::Error::from(error))?))
+            }
+            None => self.store.tree(id),
+        }
+    }
+}
+
+impl Sink for Overlay<'_> {
+    type Error = store::Error;
+
+    fn put(&mut self, kind: Kind, bytes: Vec<u8>) -> Result<Id, store::Error> {
+        let id = kind.id_of(&bytes);
+        self.nodes.insert(id, bytes.into());
+        Ok(id)
+    }
+}
+
+/// What a side of a change holds, for showing it.
+pub fn body(
+    repo: &Repository,
+    side: Side,
+    path: &RepoPath,
+    entry: Option<&Entry>,
+) -> Result<Body, Error> {
+    let Some(entry) = entry else { return Ok(Body::Absent) };
+    let (size, content) = match &entry.what {
+        What::File { size, content } => (*size, content),
+        What::Symlink { size, target } => (*size, target),
+        _ => return Ok(Body::Text(Vec::new())),
+    };
+    if size > text::LONGEST {
+        return Ok(Body::Binary(size));
+    }
+    if side == Side::Worktree
+        && let Some(found) = body_on_disk(repo, path, size)?
+    {
+        return Ok(found);
+    }
+    if content_kind(size) == Kind::Manifest && size <= manifest::NEAR {
+        let known: Manifest = repo.store().object(content)?;
+        if !known.near {
+            return Ok(Body::Binary(size));
+        }
+    }
+    match read_small(repo.store(), size, content) {
+        Ok(bytes) => Ok(Body::of(bytes)),
+        Err(store::Error::Missing { kind: Kind::Chunk | Kind::List, .. }) => {
+            Ok(Body::Elsewhere(size))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `None` if nothing is there: then it is what was recorded.
+fn body_on_disk(repo: &Repository, path: &RepoPath, size: u64) -> Result<Option<Body>, Error> {
+    let failed = |source| Error::Worktree { path: path.clone(), source };
+    let Some((parent, name)) = path.split() else { return Ok(None) };
+    let dir = match Walker::new(repo.worktree()?.root.clone()).open(&parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        dir => dir.map_err(failed)?,
+    };
+    match dir.stat(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Ok(stat) if stat.kind == FileKind::Symlink => {
+            Ok(Some(Body::Text(dir.link_target(name).map_err(failed)?)))
+        }
+        Ok(_) => {
+            let bytes = disk::read_all(&*dir, name, text::LONGEST.max(size)).map_err(failed)?;
+            Ok(Some(Body::of(bytes)))
+        }
+        Err(source) => Err(failed(source)),
+    }
+}
+
+/// How many lines differ.
+pub fn counts(old: &Body, new: &Body) -> Counts {
+    let lines = |body: &Body| match body {
+        Body::Text(bytes) => bytes.clone(),
+        _ => Vec::new(),
+    };
+    if old.is_opaque() || new.is_opaque() {
+        return Counts::Binary { old: old.len(), new: new.len() };
+    }
+    let (added, deleted) = text::counts(&lines(old), &lines(new), TextOptions::default());
+    Counts::Lines { added, deleted }
 }

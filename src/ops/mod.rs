@@ -9,6 +9,7 @@ pub mod cat;
 pub mod commit;
 pub mod diff;
 mod error;
+pub mod fsck;
 pub mod init;
 pub mod inspect;
 pub mod log;

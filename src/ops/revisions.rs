@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use crate::hash::{Id, Kind, Prefix};
 use crate::history::revision::{self, Context, Revisions, Wanted, Warning};
-use crate::history::{self, Commits, Names};
+use crate::history::{Commits, Names};
 use crate::object::{Entry, Node, Object, Source};
 use crate::path::RepoPath;
 use crate::progress::Monitor;
 use crate::repo::{self, Repository, find_entry};
-use crate::store::{self, Target};
+use crate::store::{self, Move, Target};
 
 use super::{Error, reflog};
 
@@ -110,28 +110,16 @@ impl Names for RepositoryNames<'_> {
         Some(self.0.head_name())
     }
 
-    fn target(&self, name: &str) -> Result<Option<history::Target>, store::Error> {
-        Ok(self.0.store().target(name).map(to_target))
+    fn target(&self, name: &str) -> Result<Option<Target>, store::Error> {
+        Ok(self.0.store().target(name))
     }
 
-    fn names(&self, prefix: &str) -> Result<Vec<(String, history::Target)>, store::Error> {
-        let refs = self.0.store().refs(prefix).into_iter();
-        Ok(refs.map(|(name, target)| (name, to_target(target))).collect())
+    fn names(&self, prefix: &str) -> Result<Vec<(String, Target)>, store::Error> {
+        Ok(self.0.store().refs(prefix))
     }
 
-    fn moves(&self, name: &str) -> Result<Vec<history::Move>, store::Error> {
-        let moves = reflog::moves(self.0, name)?.into_iter();
-        Ok(moves
-            .map(|moved| history::Move {
-                number: moved.number,
-                name: moved.name,
-                time: moved.time,
-                old: moved.old.map(to_target),
-                new: moved.new.map(to_target),
-                reason: moved.reason,
-                actor: moved.actor,
-            })
-            .collect())
+    fn moves(&self, name: &str) -> Result<Vec<Move>, store::Error> {
+        reflog::moves(self.0, name)
     }
 
     fn find(&self, prefix: &Prefix) -> Result<Vec<(Id, Kind)>, store::Error> {
@@ -170,12 +158,5 @@ impl Names for RepositoryNames<'_> {
             Err(repo::Error::Store(error)) => Err(error),
             Err(_) => Ok(None),
         }
-    }
-}
-
-fn to_target(target: Target) -> history::Target {
-    match target {
-        Target::Id(id) => history::Target::Id(id),
-        Target::Symbolic(name) => history::Target::Symbolic(name),
     }
 }

@@ -7,6 +7,7 @@
 //! ([`Batch::list_session`]), so that what was done is not lost when it is interrupted.
 
 use std::collections::{BTreeSet, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -33,6 +34,35 @@ const PACKS_AIMED_AT: u64 = 16_384;
 const SESSION_PACKS: usize = 64;
 const SHARDS: usize = 64;
 
+/// Objects that were put: their kinds and the first 184 bits of their ids, which is as much as
+/// needs to differ.
+type Known = HashSet<[u8; 24], BuildHasherDefault<KnownHasher>>;
+
+fn known_key(kind: Kind, id: &Id) -> [u8; 24] {
+    let mut key = [0; 24];
+    key[..23].copy_from_slice(&id.as_bytes()[..23]);
+    key[23] = kind.number();
+    key
+}
+
+/// Takes the first bytes of an id for its hash: they are one already.
+#[derive(Debug, Default)]
+struct KnownHasher(u64);
+
+impl Hasher for KnownHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Objects on their way into packs of a store.
 #[derive(Debug)]
 pub struct Batch<'s> {
@@ -41,7 +71,7 @@ pub struct Batch<'s> {
     lock: Option<Lock>,
     base: Arc<State>,
     pack_bytes: u64,
-    known: Vec<Mutex<HashSet<(Id, Kind)>>>,
+    known: Vec<Mutex<Known>>,
     relied: Mutex<BTreeSet<String>>,
     open: [Mutex<Option<Open>>; 4],
     closing: Mutex<Vec<JoinHandle<io::Result<Finished>>>>,
@@ -165,7 +195,7 @@ impl<'s> Batch<'s> {
         if kind == Kind::Chunk && *id == Id::EMPTY {
             return true;
         }
-        if locked(self.shard(id)).contains(&(*id, kind)) {
+        if locked(self.shard(id)).contains(&known_key(kind, id)) {
             return true;
         }
         self.is_stored(kind, id)
@@ -181,7 +211,7 @@ impl<'s> Batch<'s> {
         true
     }
 
-    fn shard(&self, id: &Id) -> &Mutex<HashSet<(Id, Kind)>> {
+    fn shard(&self, id: &Id) -> &Mutex<Known> {
         &self.known[usize::from(id.as_bytes()[31]) % SHARDS]
     }
 
@@ -190,7 +220,7 @@ impl<'s> Batch<'s> {
         if self.is_stored(kind, id) {
             return false;
         }
-        locked(self.shard(id)).insert((*id, kind))
+        locked(self.shard(id)).insert(known_key(kind, id))
     }
 
     fn push_frame(&self, class: Class, frame: &Frame) -> Result<(), Error> {

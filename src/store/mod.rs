@@ -9,6 +9,7 @@
 //! into another are the only files that are removed.
 
 mod batch;
+pub mod check;
 mod consolidate;
 mod error;
 mod frames;

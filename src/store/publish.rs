@@ -10,7 +10,7 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 
 use crate::hash::{Id, Kind};
-use crate::object::{Commit, Source};
+use crate::object::{Commit, Node, Source};
 
 use super::batch::remove_folder;
 use super::journal::Slot;
@@ -175,7 +175,10 @@ impl Store {
         }
         let lookup = self.lookup();
         let has = |kind: Kind, id: &Id| {
-            own.find(&with_own, kind, id).is_some() || lookup.find(state, kind, id).is_some()
+            // The empty tree may be named without ever having been stored.
+            (kind == Kind::Tree && *id == Node::empty_id())
+                || own.find(&with_own, kind, id).is_some()
+                || lookup.find(state, kind, id).is_some()
         };
         for edit in &publication.edits {
             let Some(Target::Id(id)) = &edit.new else { continue };

@@ -149,12 +149,17 @@ impl Store {
     }
 
     /// Makes the lookup anew from the packs' tables.
-    fn rebuild_lookup_once(&self) -> Result<(Arc<State>, Arc<Lookup>), Error> {
+    pub(super) fn rebuild_lookup_once(&self) -> Result<(Arc<State>, Arc<Lookup>), Error> {
         Lookup::discard(&*self.dir);
         *self.lookup.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
         self.frames.forget();
         self.cover()?;
         Ok((self.state(), self.lookup()))
+    }
+
+    /// Makes the lookup anew from the packs' tables.
+    pub(super) fn rebuild_lookup(&self) -> Result<(), Error> {
+        self.rebuild_lookup_once().map(drop)
     }
 
     /// The packs that are there and not listed: garbage, or what a copy brought along.

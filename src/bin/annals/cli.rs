@@ -57,7 +57,13 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Init(commands::init::Args),
+    Add(commands::add::Args),
     Commit(commands::commit::Args),
+    Rm(commands::rm::Args),
+    Mv(commands::mv::Args),
+    Status(commands::status::Args),
+    Switch(commands::switch::Args),
+    Restore(commands::restore::Args),
     Log(commands::log::Args),
     Show(commands::show::Args),
     Diff(commands::diff::Args),

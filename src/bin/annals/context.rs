@@ -252,10 +252,12 @@ impl Context {
     ) -> Result<Words, Error> {
         let repo = self.repository()?;
         let mut split = Words::default();
+        // After `--` there may be nothing, and still all words before it are revisions.
+        let is_told = !paths.is_empty() || std::env::args_os().any(|word| word == "--");
         let mut rest = words.iter();
         for word in rest.by_ref() {
             let text = word.to_string_lossy().into_owned();
-            if !paths.is_empty() {
+            if is_told {
                 split.revisions.push(text);
                 continue;
             }
@@ -310,6 +312,19 @@ impl Context {
         let given: Vec<Vec<u8>> =
             given.iter().map(|text| self.within(text.as_encoded_bytes())).collect();
         Ok(Pathspec::parse(&here, given.iter().map(Vec::as_slice))?)
+    }
+
+    /// One path, taken literally.
+    pub(crate) fn path(&self, given: &std::ffi::OsStr) -> Result<RepoPath, Error> {
+        let text = [b":(literal)", &self.within(given.as_encoded_bytes())[..]].concat();
+        let text = match text.strip_prefix(b":(literal):/") {
+            Some(rest) => [b":(top,literal)", rest].concat(),
+            None => text,
+        };
+        let repo = self.repository()?;
+        let parsed = Pathspec::parse(repo.here(), [&text[..]])?;
+        let path = parsed.plain_paths().and_then(|paths| paths.first().map(|path| (*path).clone()));
+        Ok(path.unwrap_or_default())
     }
 
     /// An absolute path below the working tree, from its top; anything else as it is.

@@ -10,6 +10,7 @@ mod output;
 mod pretty;
 mod report;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,11 +21,26 @@ use output::{Color, When};
 use report::{Error, USAGE, report};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(arguments()) {
         Ok(cli) => cli,
         Err(error) => return told_by_clap(&error),
     };
     run(cli)
+}
+
+/// The words of the command line. `-uall` is git's way to write `--untracked-files=all`.
+fn arguments() -> Vec<OsString> {
+    let mut is_over = false;
+    let spelt_out = |word: OsString| {
+        is_over |= word == "--";
+        match word.to_str().and_then(|word| word.strip_prefix("-u")) {
+            Some(mode @ ("all" | "no" | "normal")) if !is_over => {
+                format!("--untracked-files={mode}").into()
+            }
+            _ => word,
+        }
+    };
+    std::env::args_os().map(spelt_out).collect()
 }
 
 /// Help and version are answers, everything else is a wrong call.

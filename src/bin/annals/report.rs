@@ -219,7 +219,10 @@ fn of_ops(error: &ops::Error) -> Told {
             if paths.len() > 10 {
                 told.text += &format!("\n  and {} more", paths.len() - 10);
             }
-            told.hint("`annals commit` keeps what is in them")
+            told.hint("`annals commit` keeps what is in them, `--discard` or `-f` throws it away")
+        }
+        ops::Error::IsDirectory(path) => {
+            Told::new("directory", error).hint(format!("`-r {path}` means everything in it"))
         }
         ops::Error::NotFound(_) => Told::new("not-found", error)
             .hint("`annals branch` lists branches, `annals log` commits"),

@@ -79,7 +79,7 @@ impl Move {
 
 const MOVES_MAGIC: &str = "annals-moves 1";
 
-fn checkpoint_path(number: u64) -> String {
+pub(super) fn checkpoint_path(number: u64) -> String {
     format!("journal/checkpoints/{number}")
 }
 
@@ -224,7 +224,7 @@ impl Journal {
         Ok(())
     }
 
-    fn read_moves(&self, first: u64, last: u64) -> Result<Vec<Move>, Error> {
+    pub(super) fn read_moves(&self, first: u64, last: u64) -> Result<Vec<Move>, Error> {
         let path = moves_path(first, last);
         let bytes = disk::read_all(&*self.dir, path.as_bytes(), LONGEST_CHECKPOINT)
             .map_err(io_error("read", &path))?;

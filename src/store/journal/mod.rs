@@ -7,6 +7,7 @@
 //!
 //! Absent: any judgement of what a record changes. `publish` decides that.
 
+mod check;
 mod checkpoint;
 mod record;
 mod state;
@@ -20,6 +21,7 @@ use crate::clock::Random;
 use crate::disk::{self, DirRef, Lock, Wait};
 use crate::hash::{self, Id, hex};
 
+pub use check::Checked;
 pub use checkpoint::Move;
 pub use record::{Effect, PackInfo, ParseError, Record, Target};
 pub use state::{CHECKPOINT_EVERY, State};
@@ -257,7 +259,15 @@ impl Journal {
         let temporary = format!("tmp/{}.new", hex(&random.sixteen()));
         let folder = path.rfind('/').map_or("", |slash| &path[..slash]);
         disk::make_dirs(&*self.dir, folder.as_bytes()).map_err(io_error("create", folder))?;
-        let written = self.dir.create(temporary.as_bytes(), 0o444).and_then(|file| {
+        let created = match self.dir.create(temporary.as_bytes(), 0o444) {
+            // A copy may have come without empty directories.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                disk::make_dirs(&*self.dir, b"tmp")
+                    .and_then(|()| self.dir.create(temporary.as_bytes(), 0o444))
+            }
+            created => created,
+        };
+        let written = created.and_then(|file| {
             file.write_at(bytes, 0)?;
             file.sync()
         });

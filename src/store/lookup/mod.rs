@@ -135,6 +135,40 @@ impl Lookup {
         (longest + 1).clamp(shortest, 64)
     }
 
+    /// Calls `each` with every object of the store's packs; one that is in several comes several
+    /// times.
+    pub fn each(&self, state: &State, each: &mut dyn FnMut(Kind, Id)) {
+        for run in &self.runs {
+            run.each(|id, place, _| {
+                if let Some(kind) = place.kind
+                    && state.packs.contains_key(&place.pack)
+                {
+                    each(kind, id);
+                }
+            });
+        }
+    }
+
+    /// How many objects of each pack there are.
+    pub(super) fn rows_by_pack(&self) -> BTreeMap<String, usize> {
+        let mut rows: BTreeMap<String, usize> = BTreeMap::new();
+        for run in &self.runs {
+            // By number first: names are long and rows many.
+            let mut counts = vec![0; run.packs().count()];
+            run.each_pack(|pack| counts[pack] += 1);
+            for (pack, count) in run.packs().zip(counts) {
+                *rows.entry(pack.name().to_owned()).or_default() += count;
+            }
+        }
+        rows
+    }
+
+    /// The names of all packs that a run covers.
+    pub(super) fn pack_names(&self) -> BTreeSet<String> {
+        let packs = self.runs.iter().flat_map(|run| run.packs());
+        packs.map(|pack| pack.name().to_owned()).collect()
+    }
+
     /// Takes packs whose contents are known, and keeps the runs few. Nothing is written.
     pub fn add(&mut self, packs: Vec<Indexed>) {
         if packs.is_empty() {

@@ -286,6 +286,17 @@ impl PackRun {
         }
     }
 
+    /// Calls `each` with the number of the pack of every row of an object.
+    pub(super) fn each_pack(&self, mut each: impl FnMut(usize)) {
+        for index in 0..self.run.len() {
+            let row = self.run.row(index);
+            let pack = number(row, 32) as usize;
+            if pack < self.packs && number(row, 36) >> 28 != CONTENT {
+                each(pack);
+            }
+        }
+    }
+
     /// How many leading digits the most similar other id shares with this one.
     pub fn common_digits(&self, id: &Id) -> usize {
         let at = self.run.lower_bound(id.as_bytes());

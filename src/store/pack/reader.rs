@@ -112,23 +112,18 @@ pub fn check_pack(
     };
     let mut damage = Vec::new();
     let mut hasher = ContentHasher::default();
-    let end = pack.bytes - 32;
-    let mut buffer = vec![0; 1 << 20];
-    let mut offset = 0;
-    while offset < end {
-        let want =
-            usize::try_from(end - offset).map_or(buffer.len(), |rest| rest.min(buffer.len()));
-        pack.file.read_exact_at(&mut buffer[..want], offset)?;
-        hasher.update(&buffer[..want]);
-        offset += want as u64;
-    }
-    if hasher.finish() != pack.hash {
-        damage.push(Damage::Hash);
-    }
+    let mut header = [0; HEADER_BYTES as usize];
+    pack.file.read_exact_at(&mut header, 0)?;
+    hasher.update(&header);
     let mut rows = pack.table.objects.iter();
-    for (index, frame) in pack.frames() {
-        let count = pack.table.frames[index].objects as usize;
-        match frame? {
+    let mut offset = HEADER_BYTES;
+    for (index, frame) in pack.table.frames.iter().enumerate() {
+        let count = frame.objects as usize;
+        let mut stored = vec![0; frame.stored as usize];
+        pack.file.read_exact_at(&mut stored, offset)?;
+        offset += u64::from(frame.stored);
+        hasher.update(&stored);
+        match frame::open(&stored, frame, index) {
             Ok(raw) => {
                 let mut offset = 0;
                 for row in rows.by_ref().take(count) {
@@ -147,6 +142,13 @@ pub fn check_pack(
                 damage.push(error);
             }
         }
+    }
+    // The frames and the table meet, and what follows is the trailer.
+    let mut rest = vec![0; usize::try_from(pack.bytes - 32 - offset).unwrap_or_default()];
+    pack.file.read_exact_at(&mut rest, offset)?;
+    hasher.update(&rest);
+    if hasher.finish() != pack.hash {
+        damage.insert(0, Damage::Hash);
     }
     Ok((Some(pack), damage))
 }

@@ -64,7 +64,11 @@ impl Format {
     }
 
     /// Compares and shows; tells whether anything differs.
-    pub(crate) fn show(&self, context: &Context, options: &diff::Options) -> Result<bool, Error> {
+    pub(crate) fn show(
+        &self,
+        context: &Context,
+        options: &diff::Options<'_>,
+    ) -> Result<bool, Error> {
         let (repo, output) = (context.repository()?, context.output());
         if context.is_json() {
             let mut is_any = false;
@@ -121,7 +125,7 @@ impl Format {
     fn counts(
         &self,
         context: &Context,
-        options: &diff::Options,
+        options: &diff::Options<'_>,
         changes: &[Change],
     ) -> Result<(), Error> {
         let output = context.output();
@@ -180,7 +184,7 @@ impl Format {
     fn patch(
         &self,
         context: &Context,
-        options: &diff::Options,
+        options: &diff::Options<'_>,
         change: &Change,
     ) -> Result<(), Error> {
         // Nothing can be shown of directories but that they are there.
@@ -206,7 +210,7 @@ impl Format {
 
 fn bodies(
     context: &Context,
-    options: &diff::Options,
+    options: &diff::Options<'_>,
     change: &Change,
 ) -> Result<(Body, Body), Error> {
     let repo = context.repository()?;

@@ -7,12 +7,13 @@ use std::process::ExitCode;
 
 use annals::ops::commit::{self, Outcome};
 use annals::repo::Person;
-use annals::worktree::record::Why;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::output::{bytes_text, id_json, reason, text_json};
-use crate::report::{Error, NO};
+use crate::output::{bytes_text, id_json, text_json};
+use crate::report::Error;
+
+use super::left_out::LeftOut;
 
 /// Record changes
 ///
@@ -138,28 +139,17 @@ fn print(context: &Context, outcome: &Outcome, is_dry: bool) -> Result<(), Error
 
 /// Names what was not recorded; exit code 1 if that matters.
 pub(super) fn tell_left_out(context: &Context, outcome: &Outcome) -> Result<ExitCode, Error> {
-    let output = context.output();
-    for unread in &outcome.unread {
-        let why = match &unread.why {
-            Why::Unreadable(error) => reason(error),
-            Why::Changing => "it kept changing while it was read".to_owned(),
-            Why::Vanished => "it vanished before it was read".to_owned(),
-        };
-        output.warn(&format!("'{}' was not recorded: {why}", unread.path));
-    }
-    for (path, error) in &outcome.unreadable {
-        output.warn(&format!("'{path}' was not recorded: {}", reason(error)));
-    }
-    for (name, error) in &outcome.refused {
-        output.warn(&format!("'{name}' was not recorded: {error}"));
-    }
-    for path in &outcome.nested {
-        output.warn(&format!("'{path}' was not recorded: it is a repository of its own"));
-    }
     if context.is_verbose() {
         for path in &outcome.special {
-            output.warn(&format!("'{path}' was not recorded: it is a pipe, socket or device"));
+            let text = format!("'{path}' was not recorded: it is a pipe, socket or device");
+            context.output().warn(&text);
         }
     }
-    Ok(if outcome.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+    LeftOut {
+        unread: &outcome.unread,
+        unreadable: &outcome.unreadable,
+        refused: &outcome.refused,
+        nested: &outcome.nested,
+    }
+    .tell(context)
 }

@@ -15,7 +15,7 @@ use crate::report::{Error, NO};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// get KEY, set KEY VALUE, unset KEY, list, keys; or just KEY [VALUE]
-    #[arg(value_name = "ACTION|KEY", required = true, num_args = 1.., allow_hyphen_values = true)]
+    #[arg(value_name = "ACTION|KEY", required = true, num_args = 1..)]
     words: Vec<String>,
     /// Of this person, in all repositories
     #[arg(long, visible_alias = "user", conflicts_with_all = ["system", "local"])]

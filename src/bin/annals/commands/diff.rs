@@ -38,7 +38,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let repo = context.repository()?;
     let words = context.words(&args.words, &args.paths, 2)?;
     let (old, new) = sides(context, args, &words.revisions)?;
-    let options = diff::Options { old, new, paths: context.pathspec(&words.paths)? };
+    let rules = context.rules()?;
+    let paths = context.pathspec(&words.paths)?;
+    let options = diff::Options { old, new, paths, rules: rules.rules() };
     let differs = if context.is_quiet() {
         diff::differs(repo, &options, context.monitor())?
     } else {

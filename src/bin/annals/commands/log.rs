@@ -9,6 +9,7 @@ use annals::object::Commit;
 use annals::ops::diff::{self, Side};
 use annals::ops::{log, revisions};
 use annals::path::Pathspec;
+use annals::repo::Rules;
 use serde_json::json;
 
 use crate::context::Context;
@@ -151,12 +152,13 @@ pub(super) fn compared(
     context: &Context,
     commit: &Commit,
     paths: &Pathspec,
-) -> Result<diff::Options, Error> {
+) -> Result<diff::Options<'static>, Error> {
     let old = match commit.parents.first() {
         Some(parent) => Side::Tree(log::commit(context.repository()?, parent)?.tree),
         None => Side::Empty,
     };
-    Ok(diff::Options { old, new: Side::Tree(commit.tree), paths: paths.clone() })
+    let (new, paths) = (Side::Tree(commit.tree), paths.clone());
+    Ok(diff::Options { old, new, paths, rules: Rules::default() })
 }
 
 fn json(

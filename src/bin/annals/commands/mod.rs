@@ -1,5 +1,6 @@
 //! Commands: declaration, call, print; one file each.
 
+pub(crate) mod add;
 pub(crate) mod branch;
 pub(crate) mod cat;
 pub(crate) mod cat_object;
@@ -10,13 +11,19 @@ pub(crate) mod config;
 pub(crate) mod diff;
 pub(crate) mod help;
 pub(crate) mod init;
+mod left_out;
 pub(crate) mod log;
 pub(crate) mod ls;
+pub(crate) mod mv;
 pub(crate) mod other;
 pub(crate) mod reference;
 pub(crate) mod reflog;
+pub(crate) mod restore;
 pub(crate) mod rev_parse;
+pub(crate) mod rm;
 pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod switch;
 pub(crate) mod tag;
 
 use std::process::ExitCode;
@@ -29,7 +36,13 @@ use crate::report::Error;
 pub(crate) fn run(context: &Context, command: &Command) -> Result<ExitCode, Error> {
     match command {
         Command::Init(args) => init::run(context, args),
+        Command::Add(args) => add::run(context, args),
         Command::Commit(args) => commit::run(context, args),
+        Command::Rm(args) => rm::run(context, args),
+        Command::Mv(args) => mv::run(context, args),
+        Command::Status(args) => status::run(context, args),
+        Command::Switch(args) => switch::run(context, args),
+        Command::Restore(args) => restore::run(context, args),
         Command::Log(args) => log::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Diff(args) => diff::run(context, args),

@@ -41,7 +41,12 @@ fn is_of_clap(arg: &Arg) -> bool {
 fn describe(text: &mut String, command: &Command) {
     let _ = write!(text, "\n## annals {}\n\n", command.get_name());
     if let Some(about) = command.get_long_about().or(command.get_about()) {
-        let _ = write!(text, "{about}.\n\n");
+        let about = about.to_string();
+        let _ = write!(
+            text,
+            "{}.\n\n",
+            about.trim_end().trim_end_matches('.').replacen("\n\n", ".\n\n", 1)
+        );
     }
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use annals::ops::reflog;
-use annals::store::Target;
 use serde_json::json;
 
 use crate::context::Context;
@@ -26,25 +25,20 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let output = context.output();
     context.page()?;
     let moves = reflog::run(repo, &args.name)?;
-    let target = |target: &Option<Target>| match target {
-        Some(Target::Id(id)) => Some(*id),
-        Some(Target::Symbolic(name)) => repo.store().resolve(name),
-        None => None,
-    };
-    for (number, moved) in moves.iter().enumerate().take(args.limit.unwrap_or(usize::MAX)) {
-        let at = target(&moved.new);
+    for (number, logged) in moves.iter().enumerate().take(args.limit.unwrap_or(usize::MAX)) {
+        let (moved, id) = (&logged.moved, &logged.id);
         if context.is_json() {
             output.json(&json!({
                 "record": moved.number,
                 "time": time_json(Some(moved.time)),
                 "actor": moved.actor,
-                "old": target(&moved.old).as_ref().map(id_json),
-                "new": at.as_ref().map(id_json),
+                "id": id.as_ref().map(id_json),
                 "reason": moved.reason,
             }))?;
             continue;
         }
-        let id = at.map_or_else(|| "0".repeat(8), |id| id.short(8));
+        // Before the first commit HEAD led to nothing.
+        let Some(id) = id.map(|id| id.short(8)) else { continue };
         let id = output.color.yellow(&id);
         output.line(format!("{id} {}@{{{number}}}: {}", args.name, moved.reason))?;
     }

@@ -76,10 +76,6 @@ impl Color {
     pub(crate) fn cyan(self, text: &str) -> String {
         self.paint(CYAN, text)
     }
-
-    pub(crate) fn bold(self, text: &str) -> String {
-        self.paint(BOLD, text)
-    }
 }
 
 const fn ansi(color: AnsiColor) -> Style {

@@ -4,18 +4,11 @@
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
-    right: Vec<usize>,
 }
 
 impl Table {
     pub(crate) fn new() -> Self {
         Self::default()
-    }
-
-    /// Aligns a column to the right, as numbers are.
-    pub(crate) fn align_right(mut self, column: usize) -> Self {
-        self.right.push(column);
-        self
     }
 
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
@@ -36,12 +29,9 @@ impl Table {
             for (column, cell) in row.iter().enumerate() {
                 let padding = " ".repeat(widths[column] - width(cell));
                 let is_last = column + 1 == row.len();
-                match (self.right.contains(&column), is_last) {
-                    (true, _) => line += &(padding + cell),
-                    (false, true) => line += cell,
-                    (false, false) => line += &(cell.clone() + &padding),
-                }
+                line += cell;
                 if !is_last {
+                    line += &padding;
                     line += "  ";
                 }
             }
@@ -71,10 +61,10 @@ mod tests {
 
     #[test]
     fn columns_line_up_whatever_their_colours() {
-        let mut table = Table::new().align_right(1);
+        let mut table = Table::new();
         table.row(["a", "10", "x"].map(str::to_owned));
         table.row(["\x1b[31mlong\x1b[0m", "5", "y"].map(str::to_owned));
         let lines: Vec<String> = table.lines().collect();
-        assert_eq!(lines, ["a     10  x", "\x1b[31mlong\x1b[0m   5  y"]);
+        assert_eq!(lines, ["a     10  x", "\x1b[31mlong\x1b[0m  5   y"]);
     }
 }

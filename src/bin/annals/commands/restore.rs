@@ -1,0 +1,75 @@
+//! `annals restore`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use annals::ops::restore;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::output::{bytes_text, reason};
+use crate::report::{Error, NO};
+
+/// Bring files back as they were recorded
+///
+/// Changes that are not recorded are lost.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Files and directories
+    #[arg(value_name = "PATHS", required = true)]
+    paths: Vec<OsString>,
+    /// From this revision (default: what is staged; with --staged, the current commit)
+    #[arg(short, long, value_name = "REV")]
+    source: Option<String>,
+    /// Take back what was chosen with add
+    #[arg(short = 'S', long)]
+    staged: bool,
+    /// Bring back the files themselves (the default without --staged)
+    #[arg(short = 'W', long)]
+    worktree: bool,
+    /// Show what would change and stop
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
+    let repo = context.repository()?;
+    let rules = context.rules()?;
+    let options = restore::Options {
+        source: args.source.clone(),
+        paths: context.pathspec(&args.paths)?,
+        staged: args.staged,
+        worktree: args.worktree || !args.staged,
+        dry_run: args.dry_run,
+        actor: context.committer()?,
+        rules: rules.rules(),
+    };
+    let outcome = restore::run(repo, &options, context.monitor())?;
+    let output = context.output();
+    if context.is_json() {
+        output.json(&json!({
+            "written": outcome.written, "bytes": outcome.bytes,
+            "removed": outcome.removed, "unstaged": outcome.unstaged,
+        }))?;
+    }
+    for path in &outcome.would_change {
+        output.line(output.path(path))?;
+    }
+    if !args.dry_run {
+        let (written, removed) = (outcome.written, outcome.removed);
+        let bytes = bytes_text(outcome.bytes);
+        if options.worktree {
+            output.say(format!("Restored {written} files ({bytes}), removed {removed}"))?;
+        }
+        if args.staged {
+            output.say(format!("Took back {} paths", outcome.unstaged))?;
+        }
+    }
+    for failed in &outcome.failed {
+        output.warn(&format!("'{}' could not be changed: {}", failed.path, reason(&failed.error)));
+    }
+    for path in &outcome.not_representable {
+        output.warn(&format!("'{path}' cannot be held by this file system"));
+    }
+    Ok(if outcome.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+}

@@ -1,0 +1,221 @@
+//! `annals status`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use annals::diff::Status;
+use annals::ops::status::{self, Outcome, Untracked};
+use annals::path::RepoPath;
+use annals::repo::Head;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::output::{Color, Quoting, relative, text_json};
+use crate::report::Error;
+
+/// Show what changed
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only these paths
+    #[arg(value_name = "PATHS")]
+    paths: Vec<OsString>,
+    /// One line a path
+    #[arg(short, long)]
+    short: bool,
+    /// One line a path, in a form that does not change (git's version 1)
+    #[arg(long, value_name = "VERSION", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "v1")]
+    porcelain: Option<String>,
+    /// Show the branch too
+    #[arg(short, long)]
+    branch: bool,
+    /// End names with a zero byte and leave them unquoted
+    #[arg(short = 'z')]
+    null: bool,
+    /// Show what is ignored too
+    #[arg(long)]
+    ignored: bool,
+    /// Show untracked files: all, normal (directories as one) or no
+    #[arg(short = 'u', long, value_name = "MODE", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "all", default_value = "normal", hide_default_value = true)]
+    untracked_files: String,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
+    let repo = context.repository()?;
+    let rules = context.rules()?;
+    let options = status::Options {
+        paths: context.pathspec(&args.paths)?,
+        untracked: match args.untracked_files.as_str() {
+            "all" => Untracked::All,
+            "no" => Untracked::No,
+            "normal" => Untracked::Directories,
+            other => return Err(Error::usage(format!("'{other}' is not all, normal or no"))),
+        },
+        ignored: args.ignored,
+        rules: rules.rules(),
+    };
+    let outcome = status::run(repo, &options, context.monitor())?;
+    if args.porcelain.as_deref().is_some_and(|version| !matches!(version, "v1" | "1")) {
+        return Err(Error::usage("only version 1 of --porcelain is known"));
+    }
+    if context.is_json() {
+        json(context, &outcome)?;
+    } else if args.short || args.porcelain.is_some() || args.null {
+        short(context, args, &outcome)?;
+    } else {
+        long(context, &outcome)?;
+    }
+    for (path, error) in &outcome.unreadable {
+        context
+            .output()
+            .warn(&format!("cannot look at '{path}': {}", crate::output::reason(error)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Two letters and a name, sorted by name; what is not tracked comes last, as in git.
+fn short(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> {
+    let is_plain = args.porcelain.is_some() || args.null;
+    let here = if is_plain { RepoPath::root() } else { context.repository()?.here().clone() };
+    let output = context.output();
+    let write = |letters: [char; 2], name: &[u8]| {
+        let mut line = String::from_iter(letters);
+        if !is_plain && output.color.is_on() {
+            let paint = |letter: char, paint: fn(Color, &str) -> String| match letter {
+                ' ' => " ".to_owned(),
+                letter => paint(output.color, &letter.to_string()),
+            };
+            let first: fn(Color, &str) -> String =
+                if letters[0] == '?' { Color::red } else { Color::green };
+            line = paint(letters[0], first) + &paint(letters[1], Color::red);
+        }
+        line.push(' ');
+        let mut line = line.into_bytes();
+        line.extend(show(context, args.null, &here, name));
+        line.push(if args.null { 0 } else { b'\n' });
+        output.write(&line)
+    };
+    if args.branch {
+        let text = match &outcome.head {
+            Head::Branch { name, commit: Some(_) } => short_name(name).to_owned(),
+            Head::Branch { name, commit: None } => {
+                format!("No commits yet on {}", short_name(name))
+            }
+            Head::Detached(_) => "HEAD (no branch)".to_owned(),
+        };
+        output.write(format!("## {text}").as_bytes())?;
+        output.write(if args.null { b"\0" } else { b"\n" })?;
+    }
+    for (path, letters) in letters(outcome) {
+        write(letters, path.as_bytes())?;
+    }
+    outcome.untracked.iter().try_for_each(|name| write(['?', '?'], name))?;
+    outcome.ignored.iter().try_for_each(|name| write(['!', '!'], name))
+}
+
+/// The letters of each tracked path that changed: staged, then not staged.
+fn letters(outcome: &Outcome) -> Vec<(RepoPath, [char; 2])> {
+    let mut found = std::collections::BTreeMap::<RepoPath, [char; 2]>::new();
+    for change in &outcome.staged {
+        found.entry(change.path.clone()).or_insert([' ', ' '])[0] = change.status().letter();
+    }
+    for unstaged in &outcome.unstaged {
+        found.entry(unstaged.path.clone()).or_insert([' ', ' '])[1] = unstaged.status.letter();
+    }
+    found.into_iter().collect()
+}
+
+fn show(context: &Context, null: bool, here: &RepoPath, name: &[u8]) -> Vec<u8> {
+    let is_directory = name.ends_with(b"/");
+    let plain = name.strip_suffix(b"/").unwrap_or(name);
+    let mut shown = match RepoPath::new(plain) {
+        Ok(path) => relative(here, &path),
+        Err(_) => plain.to_vec(),
+    };
+    if is_directory {
+        shown.push(b'/');
+    }
+    if null { shown } else { context.output().quoting.show(&shown) }
+}
+
+fn short_name(name: &str) -> &str {
+    name.strip_prefix("refs/heads/").unwrap_or(name)
+}
+
+fn long(context: &Context, outcome: &Outcome) -> Result<(), Error> {
+    let output = context.output();
+    let color = output.color;
+    let here = context.repository()?.here().clone();
+    match &outcome.head {
+        Head::Branch { name, commit } => {
+            output.line(format!("On branch {}", short_name(name)))?;
+            if commit.is_none() {
+                output.line("\nNo commits yet")?;
+            }
+        }
+        Head::Detached(id) => {
+            output.line(format!("{} {}", color.red("HEAD detached at"), id.short(8)))?
+        }
+    }
+    if outcome.is_changing {
+        output.line("\nA command that changes the working tree was interrupted or is at work;")?;
+        output.line("the next one finishes it.")?;
+    }
+    let section = |title: &str, hint: &str, lines: Vec<Vec<u8>>| -> Result<(), Error> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        output.line(format!("\n{title}:\n  ({hint})"))?;
+        lines.iter().try_for_each(|line| output.line([b"\t", &line[..]].concat()))
+    };
+    let named = |status: Status, path: &RepoPath, paint: fn(Color, &str) -> String| {
+        let word = match status {
+            Status::Added => "new file:   ",
+            Status::Deleted => "deleted:    ",
+            Status::Modified => "modified:   ",
+            Status::TypeChanged => "typechange: ",
+        };
+        let name = Quoting::Raw.text(&show(context, false, &here, path.as_bytes()));
+        paint(color, &format!("{word}{name}")).into_bytes()
+    };
+    let staged = outcome.staged.iter().map(|c| named(c.status(), &c.path, Color::green)).collect();
+    section(
+        "Changes to be committed",
+        "use \"annals restore --staged PATH...\" to unstage",
+        staged,
+    )?;
+    let unstaged = outcome.unstaged.iter().map(|c| named(c.status, &c.path, Color::red)).collect();
+    let hint = "use \"annals commit\" to record them, \"annals restore PATH...\" to discard them";
+    section("Changes not staged for commit", hint, unstaged)?;
+    let names = |names: &[Vec<u8>]| -> Vec<Vec<u8>> {
+        let shown =
+            |name: &Vec<u8>| color.red(&Quoting::Raw.text(&show(context, false, &here, name)));
+        names.iter().map(|name| shown(name).into_bytes()).collect()
+    };
+    let hint = "\"annals commit\" records them too unless something is staged";
+    section("Untracked files", hint, names(&outcome.untracked))?;
+    section("Ignored files", "see .annalsignore", names(&outcome.ignored))?;
+    if outcome.is_clean() {
+        output.line("nothing to commit, working tree clean")?;
+    } else if outcome.staged.is_empty() {
+        output.line("\nnothing is staged: \"annals commit\" records everything above")?;
+    }
+    Ok(())
+}
+
+fn json(context: &Context, outcome: &Outcome) -> Result<(), Error> {
+    let output = context.output();
+    let one = |path: &[u8], staged: Option<char>, unstaged: Option<char>| {
+        let letter = |letter: Option<char>| letter.map(String::from);
+        output.json(&json!({
+            "path": text_json(path), "staged": letter(staged), "unstaged": letter(unstaged),
+        }))
+    };
+    let some = |letter: char| (letter != ' ').then_some(letter);
+    for (path, [staged, unstaged]) in letters(outcome) {
+        one(path.as_bytes(), some(staged), some(unstaged))?;
+    }
+    outcome.untracked.iter().try_for_each(|name| one(name, None, Some('?')))?;
+    outcome.ignored.iter().try_for_each(|name| one(name, None, Some('!')))
+}

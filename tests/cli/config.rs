@@ -1,0 +1,50 @@
+//! `annals config`, and what settings do.
+
+use crate::support::World;
+
+#[test]
+fn a_setting_is_set_read_listed_and_removed() {
+    let world = World::new();
+    world.run("config log.date iso").ok();
+    assert_eq!(world.says("config log.date"), "iso");
+    assert_eq!(world.says("config list"), "log.date=iso");
+    assert!(
+        world.says("config list --show-origin").ends_with("/.annals/config.toml\tlog.date=iso")
+    );
+    world.run("config unset log.date").ok();
+    assert_eq!(world.says("config get log.date"), "default");
+    world.run("config unset log.date").fails(1);
+    world.run("config get user.name").fails(1);
+}
+
+#[test]
+fn the_repository_outweighs_the_person_and_the_command_line_both() {
+    let world = World::new();
+    world.run_args(&["config", "--global", "user.name", "Person"]).ok();
+    assert_eq!(world.says("config user.name"), "Person");
+    world.run("config user.name Here").ok();
+    assert_eq!(world.says("config user.name"), "Here");
+    assert_eq!(world.says("-c user.name=Now config user.name"), "Now");
+    assert_eq!(world.says("config --global user.name"), "Person");
+}
+
+#[test]
+fn comments_stay_and_a_wrong_value_is_refused() {
+    let world = World::new();
+    world.write(".annals/config.toml", "# mine\n[user]\nname = \"A\" # me\n");
+    world.run("config user.name B").ok();
+    let text = std::fs::read_to_string(world.path(".annals/config.toml")).unwrap();
+    assert_eq!(text, "# mine\n[user]\nname = \"B\" # me\n");
+    let said = world.run("config record.times sometimes").fails(128);
+    assert_eq!(said, "error: 'record.times' cannot be 'sometimes': it is one of changed, always\n");
+}
+
+#[test]
+fn an_alias_is_a_command_of_ones_own() {
+    let world = World::with(&["one: a=1", "two: a=2"]);
+    world.run_args(&["config", "alias.last", "log -1 --format=%s"]).ok();
+    assert_eq!(world.says("last"), "two");
+    assert_eq!(world.says("last HEAD~1"), "one");
+    world.run_args(&["config", "alias.loop", "loop"]).ok();
+    assert!(world.run("loop").fails(129).contains("stands for itself"));
+}

@@ -1,0 +1,77 @@
+//! `annals diff`.
+
+use crate::support::World;
+
+#[test]
+fn a_diff_of_two_commits_is_one_that_git_applies() {
+    let world = World::with(&["one: a=1 b=2", "two: a=one c=3", "three: b"]);
+    assert_eq!(world.says("diff HEAD~2 HEAD --name-status"), "M\ta\nD\tb\nA\tc");
+    assert_eq!(world.says("diff --name-only HEAD~2..HEAD~1"), "a\nc");
+    assert_eq!(world.says("diff --numstat HEAD~1 HEAD"), "0\t1\tb");
+    assert_eq!(world.says("diff --shortstat HEAD~1 HEAD"), " 1 file changed, 1 deletion(-)");
+    let patch = world.run("diff HEAD~2 HEAD -- a").ok();
+    assert!(patch.starts_with("diff --git a/a b/a\nindex "), "{patch}");
+    assert!(patch.ends_with("--- a/a\n+++ b/a\n@@ -1 +1 @@\n-1\n+one\n"), "{patch}");
+}
+
+#[test]
+fn without_revisions_the_working_tree_is_compared() {
+    let world = World::with(&["one: a=1 d/b=2 gone/x=1"]);
+    assert_eq!(world.says("diff"), "");
+    world.write("a", "changed\n");
+    world.write("untracked", "x");
+    std::fs::remove_dir_all(world.path("gone")).unwrap();
+    assert_eq!(world.says("diff --name-status"), "M\ta\nD\tgone/x");
+    assert!(world.says("diff -- a").ends_with("-1\n+changed"));
+    assert_eq!(world.says("diff HEAD --name-only"), "a\ngone/x");
+    world.run("diff --exit-code --name-only").ends(1);
+    let (out, _) = world.run("diff --quiet").ends(1);
+    assert_eq!(out, "");
+    world.run("diff --quiet -- d").ok();
+}
+
+#[test]
+fn what_is_staged_is_compared_with_cached() {
+    let world = World::with(&["one: a=1 b=1"]);
+    world.write("a", "2\n");
+    world.run("add a").ok();
+    world.write("a", "3\n");
+    assert!(world.says("diff --cached").ends_with("-1\n+2"));
+    assert!(world.says("diff").ends_with("-2\n+3"));
+    assert!(world.says("diff HEAD").ends_with("-1\n+3"));
+}
+
+#[test]
+fn content_that_is_no_text_is_told_by_its_length() {
+    let world = World::with(&["one: a=1"]);
+    world.write("a", [0u8; 20_000]);
+    world.commit("two");
+    assert_eq!(
+        world.says("diff --stat HEAD~1 HEAD"),
+        " a | Bin 2 -> 20000 bytes\n 1 file changed, 0 insertions(+), 0 deletions(-)"
+    );
+    assert!(world.says("diff HEAD~1 HEAD").ends_with("Binary files a/a and b/a differ"));
+    assert_eq!(world.says("diff --numstat HEAD~1 HEAD"), "-\t-\ta");
+}
+
+#[test]
+fn names_end_with_zero_bytes_if_asked() {
+    let world = World::with(&["one: a=1"]);
+    world.write("new\nline", "x\n");
+    world.commit("two");
+    assert_eq!(world.says("diff HEAD~1 HEAD --name-only"), "\"new\\nline\"");
+    assert_eq!(world.run("diff HEAD~1 HEAD --name-status -z").bytes(), b"A\0new\nline\0");
+}
+
+#[test]
+fn three_dots_mean_since_the_two_went_apart() {
+    let world = World::with(&["base: a=1"]);
+    world.run("branch side").ok();
+    world.write("b", "main\n");
+    world.commit("on main");
+    world.run("switch -q side").ok();
+    world.write("c", "side\n");
+    world.commit("on side");
+    assert_eq!(world.says("diff --name-status main side"), "D\tb\nA\tc");
+    assert_eq!(world.says("diff --name-status main...side"), "A\tc");
+}

@@ -1,0 +1,101 @@
+//! `annals log` and `annals reflog`.
+
+use crate::support::World;
+
+fn three() -> World {
+    World::with(&["one: a=1 d/b=1", "two: a=2", "three: d/b=3"])
+}
+
+#[test]
+fn a_log_shows_the_newest_first_as_git_does() {
+    let world = three();
+    let id = world.says("rev-parse HEAD");
+    let text = world.run("log -1").ok();
+    let date = "Tue Nov 14 22:16:20 2023 +0000";
+    assert_eq!(
+        text,
+        format!(
+            "commit {id} (HEAD -> main)\nAuthor: Ada <ada@example.org>\nDate:   {date}\n\n    three\n"
+        )
+    );
+    assert_eq!(world.says("log --format=%s"), "three\ntwo\none");
+    assert_eq!(world.says("log --format=%s -2"), "three\ntwo");
+    assert_eq!(world.says("log --format=%s --reverse -n 2"), "two\nthree");
+    assert_eq!(world.says("log --format=%s HEAD~1"), "two\none");
+    assert_eq!(world.says("log --format=%s HEAD~2..HEAD~1"), "two");
+}
+
+#[test]
+fn a_log_of_paths_shows_only_commits_that_change_them() {
+    let world = three();
+    assert_eq!(world.says("log --format=%s -- a"), "two\none");
+    assert_eq!(world.says("log --format=%s d"), "three\none");
+    world.run("log --format=%s nothing").fails(128);
+    assert_eq!(world.says("log --format=%s -- nothing"), "");
+}
+
+#[test]
+fn commits_are_chosen_by_author_message_and_date() {
+    let world = three();
+    assert_eq!(world.says("log --format=%s --grep TW"), "two");
+    assert_eq!(world.says("log --format=%s --author nobody"), "");
+    assert_eq!(world.says("log --format=%s --author ADA@ --grep one"), "one");
+    assert_eq!(world.says("log --format=%s --since @1700000150"), "three");
+    assert_eq!(world.says("log --format=%s --until @1700000100"), "one");
+}
+
+#[test]
+fn placeholders_are_those_of_git() {
+    let world = three();
+    let id = world.says("rev-parse HEAD");
+    let expanded = world
+        .run_args(&["log", "-1", "--format=%H|%h|%an|%ae|%cn|%at|%ad|%s|%D|%%|%x41|%n|%q"])
+        .ok();
+    let expected = format!(
+        "{id}|{}|Ada|ada@example.org|Carl|1700000180|Tue Nov 14 22:16:20 2023 +0000|three|HEAD -> main|%|A|\n|%q\n",
+        &id[..8]
+    );
+    assert_eq!(expanded, expected);
+    let iso = world.run_args(&["log", "-1", "--date=iso", "--format=%ad %aI"]).ok();
+    assert_eq!(iso, "2023-11-14 22:16:20 +0000 2023-11-14T22:16:20Z\n");
+}
+
+#[test]
+fn what_each_commit_changed_stands_below_it() {
+    let world = three();
+    assert_eq!(world.says("log --oneline --name-status -1").lines().last(), Some("M\td/b"));
+    let stat = world.says("log --format=%s --stat HEAD~1");
+    assert_eq!(
+        stat,
+        "two\n a | 2 +-\n 1 file changed, 1 insertion(+), 1 deletion(-)\n\
+         one\n a   | 1 +\n d/b | 1 +\n 2 files changed, 2 insertions(+)"
+    );
+    assert!(world.says("log -p -1").ends_with("@@ -1 +1 @@\n-1\n+3"));
+}
+
+#[test]
+fn json_has_one_commit_on_a_line() {
+    let world = three();
+    let text = world.says("log --json --name-status");
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(first["message"], "three\n");
+    assert_eq!(first["changes"][0]["path"], "d/b");
+    assert_eq!(text.lines().count(), 3);
+}
+
+#[test]
+fn a_repository_without_commits_says_so() {
+    let said = World::new().run("log").fails(128);
+    assert!(said.starts_with("error: there are no commits yet on 'main'\nhint: "), "{said}");
+}
+
+#[test]
+fn the_reflog_says_where_a_ref_has_been() {
+    let world = three();
+    let id = world.says("rev-parse --short HEAD~1");
+    let second = world.says("reflog").lines().nth(1).unwrap().to_owned();
+    assert_eq!(second, format!("{id} HEAD@{{1}}: commit: two"));
+    assert_eq!(world.says("rev-parse --short HEAD@{1}"), id);
+    assert_eq!(world.says("reflog main -n 1").lines().count(), 1);
+    world.run("reflog nothing").fails(128);
+}

@@ -1,0 +1,15 @@
+//! What the program promises its users, one file a capability.
+
+mod branch;
+mod calling;
+mod commit;
+mod config;
+mod diff;
+mod log;
+mod ls;
+mod reference;
+mod revisions;
+mod show;
+mod status;
+mod switch;
+mod tag;

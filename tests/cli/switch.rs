@@ -1,0 +1,46 @@
+//! `annals switch` and `annals restore`.
+
+use crate::support::World;
+
+fn read(world: &World, path: &str) -> String {
+    std::fs::read_to_string(world.path(path)).unwrap()
+}
+
+#[test]
+fn switching_brings_the_working_tree_along() {
+    let world = World::with(&["one: a=1", "two: a=2 b=2"]);
+    assert!(world.says("switch -c side HEAD~1").starts_with("Switched to a new branch 'side'"));
+    assert_eq!(read(&world, "a"), "1\n");
+    assert!(!world.path("b").exists());
+    world.run("switch -q -").ok();
+    assert_eq!(world.says("branch --show-current"), "main");
+    assert_eq!(read(&world, "b"), "2\n");
+    world.run("switch -q --detach HEAD~1").ok();
+    assert!(world.says("status").starts_with("HEAD detached at "));
+    assert_eq!(world.says("status --porcelain"), "");
+}
+
+#[test]
+fn unsaved_work_is_not_overwritten() {
+    let world = World::with(&["one: a=1", "two: a=2"]);
+    world.run("branch old HEAD~1").ok();
+    world.write("a", "mine\n");
+    let said = world.run("switch old").fails(128);
+    assert!(said.starts_with("error: 'a' would be overwritten"), "{said}");
+    assert_eq!(read(&world, "a"), "mine\n");
+    world.run("switch -q --discard old").ok();
+    assert_eq!(read(&world, "a"), "1\n");
+}
+
+#[test]
+fn a_file_is_brought_back_from_any_revision() {
+    let world = World::with(&["one: a=1 b=1", "two: a=2 b=2"]);
+    world.write("a", "mine\n");
+    world.run("restore a").ok();
+    assert_eq!(read(&world, "a"), "2\n");
+    world.run("restore --source HEAD~1 a b").ok();
+    assert_eq!(read(&world, "a") + &read(&world, "b"), "1\n1\n");
+    world.run("add a").ok();
+    world.run("restore --staged a").ok();
+    assert_eq!(world.run("status --porcelain").ok(), " M a\n M b\n");
+}

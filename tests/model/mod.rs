@@ -1,0 +1,3 @@
+//! Random histories against plain maps.
+
+mod repository;

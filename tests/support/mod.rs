@@ -1,0 +1,157 @@
+//! A world of its own for each test: a directory, a home, a clock, and the real program.
+//!
+//! Nothing of the machine's settings or identity gets in, and the clock stands still unless a test
+//! moves it; so the same commands say the same every time.
+
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A directory with a repository in it, and a program to run there.
+pub(crate) struct World {
+    folder: TempDir,
+    now: Cell<i64>,
+}
+
+/// What the program said, and how it ended.
+#[must_use = "say how it should have ended"]
+pub(crate) struct Said {
+    line: String,
+    output: Output,
+}
+
+impl World {
+    /// An empty directory.
+    pub(crate) fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("work")).unwrap();
+        Self { folder, now: Cell::new(1_700_000_000) }
+    }
+
+    /// A repository without commits.
+    pub(crate) fn new() -> Self {
+        let world = Self::empty();
+        world.run("init").ok();
+        world
+    }
+
+    /// A repository with these commits, each `message: file=text file=text`; a file without text
+    /// goes.
+    pub(crate) fn with(commits: &[&str]) -> Self {
+        let world = Self::new();
+        for commit in commits {
+            let (message, files) = commit.split_once(": ").unwrap();
+            for file in files.split(' ') {
+                match file.split_once('=') {
+                    Some((path, text)) => world.write(path, &format!("{text}\n")),
+                    None => std::fs::remove_file(world.path(file)).unwrap(),
+                }
+            }
+            world.commit(message);
+        }
+        world
+    }
+
+    /// Records everything.
+    pub(crate) fn commit(&self, message: &str) {
+        self.later(60);
+        self.run_args(&["commit", "-q", "-m", message]).ok();
+    }
+
+    /// Moves the clock on.
+    pub(crate) fn later(&self, seconds: i64) {
+        self.now.set(self.now.get() + seconds);
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join("work").join(path)
+    }
+
+    pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Runs the program with words separated by spaces.
+    pub(crate) fn run(&self, line: &str) -> Said {
+        self.run_args(&line.split(' ').collect::<Vec<_>>())
+    }
+
+    /// Runs the program.
+    pub(crate) fn run_args(&self, args: &[&str]) -> Said {
+        self.run_in(Path::new(""), args)
+    }
+
+    /// Runs the program in a directory of the repository.
+    pub(crate) fn run_in(&self, directory: &Path, args: &[&str]) -> Said {
+        let output = self.command(args).current_dir(self.path("").join(directory)).output();
+        Said { line: args.join(" "), output: output.unwrap() }
+    }
+
+    /// The program, to be run in some other way.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let home = self.folder.path();
+        let mut command = Command::new(program());
+        command
+            .args(args)
+            .current_dir(self.path(""))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", home)
+            .env("TZ", "UTC")
+            .env("ANNALS_CONFIG_USER", home.join("config.toml"))
+            .env("ANNALS_CONFIG_SYSTEM", home.join("system.toml"))
+            .env("ANNALS_AUTHOR_NAME", "Ada")
+            .env("ANNALS_AUTHOR_EMAIL", "ada@example.org")
+            .env("ANNALS_COMMITTER_NAME", "Carl")
+            .env("ANNALS_COMMITTER_EMAIL", "carl@example.org")
+            .env("ANNALS_NOW", self.now.get().to_string())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// What one command prints, without the last line feed.
+    pub(crate) fn says(&self, line: &str) -> String {
+        self.run(line).ok().trim_end().to_owned()
+    }
+}
+
+/// The program that was just built, unless another is to be tried.
+fn program() -> OsString {
+    std::env::var_os("ANNALS_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_annals").into())
+}
+
+impl Said {
+    /// It succeeded; what it printed.
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        self.ends(0).0
+    }
+
+    /// It failed with this code; what it said about that.
+    #[track_caller]
+    pub(crate) fn fails(self, code: i32) -> String {
+        self.ends(code).1
+    }
+
+    /// It ended with this code; what it printed and what it said beside.
+    #[track_caller]
+    pub(crate) fn ends(self, code: i32) -> (String, String) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&self.output.stdout), text(&self.output.stderr));
+        let found = self.output.status.code();
+        assert_eq!(found, Some(code), "annals {}\n{out}{err}", self.line);
+        (out, err)
+    }
+
+    /// It succeeded; the bytes it printed.
+    #[track_caller]
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        assert!(self.output.status.success(), "annals {}", self.line);
+        self.output.stdout
+    }
+}
