@@ -12,6 +12,7 @@ mod losses;
 pub mod reachable;
 pub mod refname;
 pub mod revision;
+mod stored;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;
@@ -24,6 +25,7 @@ use crate::path::RepoPath;
 pub use crate::store::{Move, Target};
 pub use graph::{Commits, Graph, GraphCommit};
 pub use losses::{Loss, losses};
+pub use stored::StoredGraph;
 
 /// Refs, their moves and short ids: what a store knows beyond objects.
 ///

@@ -1,7 +1,7 @@
 //! Branches: listing, making, renaming and deleting them.
 
 use crate::hash::Id;
-use crate::history::{Commits, ancestor, refname};
+use crate::history::{StoredGraph, ancestor, refname};
 use crate::object::{Commit, Source};
 use crate::repo::{Head, Person, Repository};
 use crate::store::{Publication, RefEdit, Target};
@@ -95,7 +95,7 @@ pub fn delete(
         }
         if force == Force::No {
             let is_kept = match repo.head().commit() {
-                Some(head) => ancestor::is_ancestor(&Commits(repo.store()), &id, &head)?,
+                Some(head) => ancestor::is_ancestor(&StoredGraph::open(repo.store()), &id, &head)?,
                 None => false,
             };
             if !is_kept {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::hash::{Id, Kind, Prefix};
 use crate::history::revision::{self, Context, Revisions, Wanted, Warning};
-use crate::history::{Commits, Names};
+use crate::history::{Names, StoredGraph};
 use crate::object::{Entry, Node, Object, Source};
 use crate::path::RepoPath;
 use crate::progress::Monitor;
@@ -49,7 +49,10 @@ pub fn set(
     words: &[String],
     monitor: &dyn Monitor,
 ) -> Result<RevisionSet, Error> {
-    ask(repo, monitor, |revisions| revisions.set(words, &Commits(repo.store())))
+    let graph = StoredGraph::open(repo.store());
+    let set = ask(repo, monitor, |revisions| revisions.set(words, &graph));
+    graph.save();
+    set
 }
 
 fn ask<'r, T>(

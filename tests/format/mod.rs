@@ -3,6 +3,7 @@
 mod golden;
 mod hostile;
 mod memory;
+mod old_repositories;
 mod page;
 mod properties;
 mod samples;
