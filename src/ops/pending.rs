@@ -6,6 +6,7 @@
 //! stays, one that is a cut or zero-filled version of what it should be goes to `lost-found` and is
 //! written again, and anything else is the user's and stays.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use crate::codec::{self, Decode, Encode, Validate};
@@ -218,7 +219,20 @@ fn settle(working: &mut Working<'_>, pending: &Pending, applied: &Applied) -> Re
         update.unsynced = Unsynced::Under(boot);
     }
     if working.index.is_lost() {
-        // Nothing was known: what was just written is everything there is.
+        // Nothing was known, and what was just written is everything there is.
+        let mut by_directory: BTreeMap<RepoPath, Vec<&Tracked>> =
+            BTreeMap::from([(RepoPath::root(), Vec::new())]);
+        for (path, row) in &applied.rows {
+            if let (Some((parent, _)), Some(row)) = (path.split(), row) {
+                by_directory.entry(parent).or_default().push(row);
+            }
+        }
+        let mut writer = working.index.writer()?;
+        for (directory, mut rows) in by_directory {
+            rows.sort_by(|a, b| a.name.cmp(&b.name));
+            writer.push(&directory, rows)?;
+        }
+        let _ = writer.finish(base, working.repo.disk().boot_id())?;
         return Ok(());
     }
     // A cache: whoever finds it behind catches up.

@@ -1,6 +1,7 @@
 //! Where a ref has been.
 
 use crate::hash::Id;
+use crate::history::Names;
 use crate::repo::Repository;
 use crate::store::{self, Error as StoreError, Move, Target};
 
@@ -19,7 +20,7 @@ pub struct Logged {
 pub fn run(repo: &Repository, name: &str) -> Result<Vec<Logged>, Error> {
     let full = full_name(repo, name);
     let all = all_moves(repo)?;
-    let found = of_ref(repo, &full, &all);
+    let found = repo.moves(&full)?;
     if found.is_empty() && repo.store().target(&full).is_none() {
         return Err(Error::NoRef(name.to_owned()));
     }
@@ -41,38 +42,6 @@ pub fn run(repo: &Repository, name: &str) -> Result<Vec<Logged>, Error> {
 fn all_moves(repo: &Repository) -> Result<Vec<Move>, store::Error> {
     let state = repo.store().state();
     repo.store().journal().moves(&state).map_err(StoreError::from)
-}
-
-/// The moves of a ref that is given by its full name.
-pub(super) fn moves(repo: &Repository, full: &str) -> Result<Vec<Move>, store::Error> {
-    Ok(of_ref(repo, full, &all_moves(repo)?))
-}
-
-fn of_ref(repo: &Repository, full: &str, moves: &[Move]) -> Vec<Move> {
-    let head = repo.head_name();
-    if full != head {
-        return moves.iter().filter(|moved| moved.name == full).rev().cloned().collect();
-    }
-    // Which branch HEAD was on follows from its own moves, oldest first.
-    let mut on: Option<String> = None;
-    let mut found: Vec<Move> = Vec::new();
-    for moved in moves {
-        if moved.name == head {
-            on = match &moved.new {
-                Some(Target::Symbolic(branch)) => Some(branch.clone()),
-                _ => None,
-            };
-            found.push(moved.clone());
-        } else if on.as_ref() == Some(&moved.name) {
-            // A record that moves both is one move of HEAD.
-            match found.last_mut() {
-                Some(last) if last.number == moved.number => *last = moved.clone(),
-                _ => found.push(moved.clone()),
-            }
-        }
-    }
-    found.reverse();
-    found
 }
 
 /// The full name of the ref a short one means.

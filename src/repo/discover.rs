@@ -30,7 +30,11 @@ pub fn discover(disk: &dyn Disk, start: &Path) -> Result<Found, Error> {
         if let Ok(dir) = disk.open(path) {
             let has =
                 |name: &str, kind| dir.stat(name.as_bytes()).is_ok_and(|stat| stat.kind == kind);
-            if has(".annals", FileKind::Directory) && has(".annals/format", FileKind::File) {
+            // One of the two may be lost; the journal knows what `format` says.
+            let has_state = has(".annals/format", FileKind::File)
+                || (has(".annals/journal", FileKind::Directory)
+                    && has(".annals/packs", FileKind::Directory));
+            if has(".annals", FileKind::Directory) && has_state {
                 let here = absolute.strip_prefix(path).unwrap_or(Path::new(""));
                 let here = RepoPath::new(here.as_os_str().as_encoded_bytes().to_vec());
                 return Ok(Found {
@@ -39,11 +43,11 @@ pub fn discover(disk: &dyn Disk, start: &Path) -> Result<Found, Error> {
                     here: here.unwrap_or_default(),
                 });
             }
-            let is_bare = has("format", FileKind::File)
+            let is_state = path.file_name().is_some_and(|name| name == ".annals");
+            let is_bare = (is_state || has("format", FileKind::File))
                 && has("journal", FileKind::Directory)
                 && has("packs", FileKind::Directory);
             if is_bare {
-                let is_state = path.file_name().is_some_and(|name| name == ".annals");
                 let worktree = if is_state { path.parent().map(Path::to_owned) } else { None };
                 return Ok(Found { state: path.to_owned(), worktree, here: RepoPath::root() });
             }

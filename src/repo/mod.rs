@@ -144,7 +144,7 @@ impl Repository {
             None => None,
             Some(path) => {
                 let root = disk.open(&path).map_err(failed("open", &path))?;
-                let id = read_worktree_id(&store)?;
+                let id = worktree_id(&store)?;
                 Some(Worktree { root, path, id })
             }
         };
@@ -173,20 +173,8 @@ impl Repository {
             None
         } else {
             let id = match store.read_file(WORKTREE_FILE, 4096)?.and_then(parse_worktree_id) {
-                Some(id) => id,
-                None => {
-                    let id = store.env().random.sixteen();
-                    let text = format!("{}\n", hex(&id));
-                    let random = store.env().random.four();
-                    disk::replace(
-                        &**store.dir(),
-                        WORKTREE_FILE.as_bytes(),
-                        random,
-                        text.as_bytes(),
-                    )
-                    .map_err(failed("write", &state_path))?;
-                    id
-                }
+                Some(_) => worktree_id(&store)?,
+                None => make_worktree_id(&store).map_err(failed("write", &state_path))?,
             };
             Some(Worktree { root, path, id })
         };
@@ -301,15 +289,28 @@ fn parse_worktree_id(bytes: Vec<u8>) -> Option<[u8; 16]> {
     unhex(std::str::from_utf8(&bytes).ok()?.trim_end())
 }
 
-fn read_worktree_id(store: &Store) -> Result<[u8; 16], Error> {
-    if let Some(id) = store.read_file(WORKTREE_FILE, 4096)?.and_then(parse_worktree_id) {
-        return Ok(id);
-    }
-    // Lost or damaged: the journal knows whose HEAD there is.
+/// The id of the main working tree: the one in its file, if the journal knows it too. A file that
+/// is lost or damaged is made up for by the journal, which knows whose HEAD there is; where neither
+/// knows one, the making of the repository was interrupted, and is finished here.
+fn worktree_id(store: &Store) -> Result<[u8; 16], Error> {
+    let in_file = store.read_file(WORKTREE_FILE, 4096)?.and_then(parse_worktree_id);
     let refs = store.refs("refs/worktree/");
-    let known = refs.iter().find_map(|(name, _)| {
-        let id = name.strip_prefix("refs/worktree/")?.strip_suffix("/HEAD")?;
-        unhex(id)
-    });
-    Ok(known.unwrap_or([0; 16]))
+    let known: Vec<[u8; 16]> = refs
+        .iter()
+        .filter_map(|(name, _)| unhex(name.strip_prefix("refs/worktree/")?.strip_suffix("/HEAD")?))
+        .collect();
+    match (in_file, known.first()) {
+        (Some(id), None) => Ok(id),
+        (Some(id), Some(_)) if known.contains(&id) => Ok(id),
+        (_, Some(id)) => Ok(*id),
+        (None, None) => make_worktree_id(store).or(Ok([0; 16])),
+    }
+}
+
+fn make_worktree_id(store: &Store) -> std::io::Result<[u8; 16]> {
+    let id = store.env().random.sixteen();
+    let text = format!("{}\n", hex(&id));
+    let random = store.env().random.four();
+    disk::replace(&**store.dir(), WORKTREE_FILE.as_bytes(), random, text.as_bytes())?;
+    Ok(id)
 }

@@ -66,8 +66,18 @@ impl Names for Repository {
     }
 
     fn kind(&self, id: &Id) -> Result<Option<Kind>, StoreError> {
+        // What is empty is named without ever being stored.
+        if *id == Node::empty_id() {
+            return Ok(Some(Kind::Tree));
+        }
+        if *id == Id::EMPTY {
+            return Ok(Some(Kind::Chunk));
+        }
         let mut kinds = self.store.kinds(id);
         // One id may stand for a chunk only in content; what a person means comes first.
+        if kinds.is_empty() && self.store.manifest_of(id)?.is_some() {
+            return Ok(Some(Kind::Manifest));
+        }
         kinds.sort_by_key(|kind| match kind {
             Kind::Commit => 0,
             Kind::Tag => 1,

@@ -97,6 +97,15 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
+    /// Whether the `format` file is not there or not sound.
+    pub(super) fn is_lost_format(&self) -> bool {
+        match self {
+            Self::DamagedFormat | Self::NotAStore => true,
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
     /// Whether the file system cannot be written to at all.
     pub fn is_read_only(&self) -> bool {
         match self {

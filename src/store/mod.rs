@@ -90,11 +90,11 @@ impl Store {
     /// Opens the store in this directory.
     pub fn open(dir: DirRef, env: Env) -> Result<Self, Error> {
         let identity = match Identity::read(&*dir) {
-            // A torn `format` says nothing that the journal does not say too.
-            Err(Error::DamagedFormat) => {
+            // A torn or lost `format` says nothing that the journal does not say too.
+            Err(error) if error.is_lost_format() => {
                 let state = Journal::new(dir.clone()).replay(None)?;
                 if state.number == 0 {
-                    return Err(Error::DamagedFormat);
+                    return Err(error);
                 }
                 Identity { store: [0; 16], incarnation: state.incarnation, place: (0, 0) }
             }

@@ -75,6 +75,7 @@ pub(crate) enum Command {
     Config(commands::config::Args),
     RevParse(commands::rev_parse::Args),
     CatObject(commands::cat_object::Args),
+    Fsck(commands::fsck::Args),
     Completions(commands::completions::Args),
     Help(commands::help::Args),
     #[command(hide = true)]

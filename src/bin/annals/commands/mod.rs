@@ -9,6 +9,7 @@ pub(crate) mod commit;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod diff;
+pub(crate) mod fsck;
 pub(crate) mod help;
 pub(crate) mod init;
 mod left_out;
@@ -54,6 +55,7 @@ pub(crate) fn run(context: &Context, command: &Command) -> Result<ExitCode, Erro
         Command::Config(args) => config::run(context, args),
         Command::RevParse(args) => rev_parse::run(context, args),
         Command::CatObject(args) => cat_object::run(context, args),
+        Command::Fsck(args) => fsck::run(context, args),
         Command::Completions(args) => completions::run(context, args),
         Command::Help(args) => help::run(context, args),
         Command::Reference(args) => reference::run(context, args),

@@ -155,7 +155,7 @@ fn long(context: &Context, outcome: &Outcome) -> Result<(), Error> {
             }
         }
         Head::Detached(id) => {
-            output.line(format!("{} {}", color.red("HEAD detached at"), id.short(8)))?
+            output.line(format!("{} {}", color.red("HEAD detached at"), id.short(8)))?;
         }
     }
     if outcome.is_changing {
