@@ -15,7 +15,8 @@
 //! 3  blobs table
 //! 2  disk
 //! 1  chunk object
-//! 0  codec hash path clock progress
+//! 0  hash clock progress
+//!    codec path
 //! ```
 
 pub mod chunk;

@@ -253,7 +253,8 @@ fn check_super(sources: &[Source]) -> Findings {
         let text = |at: usize| tokens.get(at).map_or("", |token: &Token| token.text.as_str());
         // For each open brace, whether a module began with it.
         let mut braces: Vec<bool> = Vec::new();
-        for at in 0..tokens.len() {
+        let places = 0..tokens.len();
+        for at in places {
             match text(at) {
                 "{" => braces.push(at >= 2 && text(at - 2) == "mod"),
                 "}" => drop(braces.pop()),

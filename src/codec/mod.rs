@@ -12,7 +12,7 @@ use thiserror::Error;
 pub use bincode::{Decode, Encode};
 
 /// The most memory that decoding one object may ask for, in bytes.
-pub const MEMORY_LIMIT: usize = 64 << 20;
+pub const MEMORY_LIMIT: usize = 16 << 20;
 
 /// Why bytes are not a value.
 #[derive(Debug, Error)]

@@ -10,6 +10,9 @@ use crate::object::{Chunks, Commit, Entry, List, Manifest, Node, Source, Term, W
 use crate::path::RepoPath;
 use crate::store::{Store, content_kind};
 
+/// An object on the way, and what it leads to once it has been looked at.
+type Pending = (Kind, Id, Option<Vec<(Kind, Id)>>);
+
 /// A path that cannot be read as one commit has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
@@ -93,7 +96,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// Whether something lost is at or below this. Deep trees must not be deep in the stack.
     fn is_touched(&mut self, kind: Kind, id: Id) -> bool {
-        let mut stack: Vec<(Kind, Id, Option<Vec<(Kind, Id)>>)> = vec![(kind, id, None)];
+        let mut stack: Vec<Pending> = vec![(kind, id, None)];
         while let Some((kind, id, below)) = stack.pop() {
             if self.touched.contains_key(&id) {
                 continue;

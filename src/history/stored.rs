@@ -7,6 +7,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::codec::{self, Decode, Encode, Validate};
 use crate::hash::Id;
@@ -115,12 +116,15 @@ impl<'s> StoredGraph<'s> {
                 stack.pop();
                 continue;
             }
-            if !decoded.contains_key(&next) {
-                let Commit { tree, parents, committer, .. } = self.store.object(&next)?;
-                let seconds = committer.seconds;
-                decoded.insert(next, GraphCommit { parents, generation: None, seconds, tree });
-            }
-            let parents = decoded[&next].parents.clone();
+            let parents = match decoded.entry(next) {
+                Entry::Occupied(known) => known.get().parents.clone(),
+                Entry::Vacant(place) => {
+                    let Commit { tree, parents, committer, .. } = self.store.object(&next)?;
+                    let seconds = committer.seconds;
+                    let commit = GraphCommit { parents, generation: None, seconds, tree };
+                    place.insert(commit).parents.clone()
+                }
+            };
             let mut generation = 1;
             let mut missing = false;
             for parent in &parents {

@@ -168,7 +168,6 @@ fn as_many_elements_as_an_object_has_bytes_ask_for_little_memory() {
 
 /// The same, one list after the other: what the first took must not be forgotten.
 #[test]
-#[ignore = "holds once `codec::MEMORY_LIMIT` is 16 MiB: what was asked for elements is given back"]
 fn two_lists_in_a_row_ask_for_little_memory_together() {
     let count = 1_390_000usize;
     let pairs = [&[0, 1][..], &integer(count as u64), &vec![0; 2 * count], &[0, 1]].concat();

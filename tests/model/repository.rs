@@ -137,7 +137,7 @@ impl World {
         if self.fits(index) {
             let root = self.disk.open(Path::new("/w")).unwrap();
             if let Some(slash) = PATHS[index].rfind('/') {
-                annals::disk::make_dirs(&*root, PATHS[index][..slash].as_bytes()).unwrap();
+                annals::disk::make_dirs(&*root, &PATHS[index].as_bytes()[..slash]).unwrap();
             }
             self.disk.write(&format!("/w/{}", PATHS[index]), &bytes);
             self.files.insert(PATHS[index].to_owned(), bytes);
@@ -166,7 +166,7 @@ impl World {
             .filter_map(|(path, entry)| {
                 let path = String::from_utf8(path).unwrap();
                 let is_file = entry.kind == annals::disk::FileKind::File;
-                (is_file && !path.starts_with(".annals")).then(|| (path, entry.content))
+                (is_file && !path.starts_with(".annals")).then_some((path, entry.content))
             })
             .collect()
     }
@@ -198,11 +198,13 @@ impl World {
             Step::Write(index, version) => self.write(*index, content(*version)),
             Step::Delete(index) => self.delete(*index),
             Step::Rename(from, to) => {
-                if let Some(bytes) = self.files.get(PATHS[*from]).cloned() {
-                    if from != to && !self.files.contains_key(PATHS[*to]) && self.fits(*to) {
-                        self.delete(*from);
-                        self.write(*to, bytes);
-                    }
+                if let Some(bytes) = self.files.get(PATHS[*from]).cloned()
+                    && from != to
+                    && !self.files.contains_key(PATHS[*to])
+                    && self.fits(*to)
+                {
+                    self.delete(*from);
+                    self.write(*to, bytes);
                 }
             }
             Step::Commit => {

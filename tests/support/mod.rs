@@ -46,7 +46,7 @@ impl World {
             let (message, files) = commit.split_once(": ").unwrap();
             for file in files.split(' ') {
                 match file.split_once('=') {
-                    Some((path, text)) => world.write(path, &format!("{text}\n")),
+                    Some((path, text)) => world.write(path, format!("{text}\n")),
                     None => std::fs::remove_file(world.path(file)).unwrap(),
                 }
             }

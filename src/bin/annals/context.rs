@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use annals::clock::{Env, SteppingClock, SystemRandom, Time};
 use annals::config::{Config, Level};
-use annals::disk::{Disk, OsDisk};
+use annals::disk::{DirRef, Disk, OsDisk};
 use annals::history::{dates, revision};
 use annals::object::Signature;
 use annals::ops::{self, revisions};
@@ -343,10 +343,7 @@ impl Context {
     pub(crate) fn rules(&self) -> Result<OwnedRules, Error> {
         let config = self.config()?;
         let path = user_settings().map(|path| path.with_file_name("ignore"));
-        let user_ignore = match path.map(std::fs::read) {
-            Some(Ok(text)) => Some(text),
-            _ => None,
-        };
+        let user_ignore = path.and_then(|path| read_outside(&path).ok());
         Ok(OwnedRules {
             user_ignore,
             obeys_gitignore: config.flag("record.gitignore")?,
@@ -469,9 +466,32 @@ fn user_settings() -> Option<PathBuf> {
     Some(places.config_dir().join("annals").join(SETTINGS))
 }
 
+/// Reads a file that lies anywhere: settings, a message.
+pub(crate) fn read_outside(path: &Path) -> std::io::Result<Vec<u8>> {
+    let (dir, name) = outside(path, |disk, folder| disk.open(folder))?;
+    annals::disk::read_all(&*dir, &name, LONGEST_OUTSIDE)
+}
+
+/// No settings and no message are longer.
+const LONGEST_OUTSIDE: u64 = 1 << 30;
+
+/// The directory a file lies in, opened or made, and its name there.
+fn outside(
+    path: &Path,
+    open: impl FnOnce(&OsDisk, &Path) -> std::io::Result<DirRef>,
+) -> std::io::Result<(DirRef, Vec<u8>)> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let dir = open(&OsDisk::new(), folder.unwrap_or(Path::new(".")))?;
+    let name = path.file_name().ok_or(std::io::ErrorKind::InvalidInput)?;
+    Ok((dir, name.as_encoded_bytes().to_vec()))
+}
+
 /// The text of a settings file; `None` if it is not there.
 pub(crate) fn read_settings(path: &Path) -> Result<Option<String>, Error> {
-    match std::fs::read_to_string(path) {
+    let text = read_outside(path).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|_| std::io::ErrorKind::InvalidData.into())
+    });
+    match text {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(Error::file("read", path, source)),
@@ -480,11 +500,8 @@ pub(crate) fn read_settings(path: &Path) -> Result<Option<String>, Error> {
 
 /// Replaces a settings file as one step.
 pub(crate) fn write_settings(path: &Path, text: &str) -> Result<(), Error> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|source| Error::file("create", folder, source))?;
-    }
-    let beside = path.with_extension(format!("toml.{}", std::process::id()));
-    let failed = |source| Error::file("write", path, source);
-    std::fs::write(&beside, text).map_err(failed)?;
-    std::fs::rename(&beside, path).map_err(failed)
+    let unique = Env::system().random.four();
+    outside(path, |disk, folder| disk.create(folder))
+        .and_then(|(dir, name)| annals::disk::replace(&*dir, &name, unique, text.as_bytes()))
+        .map_err(|source| Error::file("write", path, source))
 }

@@ -318,9 +318,9 @@ impl<'s> Recorder<'_, 's> {
                 continue;
             }
             if known.is_some() {
-                mine.modified += 1
+                mine.modified += 1;
             } else {
-                mine.added += 1
+                mine.added += 1;
             }
             mine.edits.push(Edit { path: path.clone(), entry: Some(fresh.entry) });
             mine.rows.push((path, Some(fresh.row)));

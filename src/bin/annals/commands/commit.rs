@@ -9,7 +9,7 @@ use annals::ops::commit::{self, Outcome};
 use annals::repo::Person;
 use serde_json::json;
 
-use crate::context::Context;
+use crate::context::{Context, read_outside};
 use crate::output::{bytes_text, id_json, text_json};
 use crate::report::Error;
 
@@ -90,7 +90,7 @@ fn message(args: &Args) -> Result<Vec<u8>, Error> {
             read.map_err(|source| Error::file("read", "standard input".as_ref(), source))?;
             text
         }
-        Some(path) => std::fs::read(path).map_err(|source| Error::file("read", path, source))?,
+        Some(path) => read_outside(path).map_err(|source| Error::file("read", path, source))?,
     };
     message.truncate(message.trim_ascii_end().len());
     if !message.is_empty() {
