@@ -54,6 +54,8 @@ pub fn run(
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
     pending::finish_interrupted(repo, &options.actor, monitor)?;
+    let _lock = pending::lock(repo)?;
+    repo.store().refresh()?;
     for _ in 0..100 {
         match attempt(repo, options, monitor) {
             Err(Error::Store(StoreError::Moved { .. } | StoreError::Gone)) => {

@@ -129,6 +129,8 @@ pub fn run(
         return Err(Error::NoMessage);
     }
     pending::finish_interrupted(repo, &options.committer, monitor)?;
+    let _lock = pending::lock(repo)?;
+    repo.store().refresh()?;
     for _ in 0..ATTEMPTS {
         match attempt(repo, options, monitor) {
             // Somebody was faster: the verb starts again from what is there now. Stored content
@@ -198,7 +200,10 @@ fn attempt(
         unreadable: summary.unreadable,
         refused: summary.refused,
         special: summary.special,
-        nested: summary.nested,
+        nested: match options.rules.nested {
+            Some(Nested::Data) => Vec::new(),
+            _ => summary.nested,
+        },
         ..Outcome::default()
     };
     let mut writer = batch.writer();
@@ -404,7 +409,11 @@ fn keep_index(
 ) -> Result<(), Error> {
     let updated = match recording.index {
         Some(writer) => writer.finish(base, None),
-        None => working.index.update(Update::new(base, recording.rows)),
+        None => {
+            let mut update = Update::new(base, recording.rows);
+            pending::sync_written(working, &mut update);
+            working.index.update(update)
+        }
     };
     match updated {
         Ok(Updated::Done | Updated::Skipped) => Ok(()),

@@ -43,6 +43,7 @@ pub fn run(
 ) -> Result<Outcome, Error> {
     pending::finish_interrupted(repo, &options.actor, monitor)?;
     let _lock = pending::lock(repo)?;
+    repo.store().refresh()?;
     let mut working = repo.working(&options.rules, monitor)?;
     let mut walker = Walker::new(working.tree.root.clone());
     let into = walker.open(&options.destination).is_ok();

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use crate::codec::{self, Decode, Encode, Validate};
 use crate::diff;
@@ -107,13 +108,32 @@ impl PendingRef {
     }
 }
 
-/// Takes the lock under which the working tree is changed.
+/// How often the lock is tried, ten milliseconds apart, before the command says that another one
+/// is at work: five seconds.
+const TRIES: u32 = 500;
+
+/// Takes the lock under which the working tree is changed or recorded: what is recorded is never
+/// half of one tree and half of another. A kernel lock: it goes with its process.
 pub(super) fn lock(repo: &Repository) -> Result<Option<Lock>, Error> {
-    match repo.store().dir().lock(LOCK, Wait::No) {
-        Ok(Some(lock)) => Ok(Some(lock)),
-        Ok(None) => Err(Error::Busy),
-        // Without locks, or where nothing can be written, the note has to do.
-        Err(_) => Ok(None),
+    for _ in 0..TRIES {
+        match repo.store().dir().lock(LOCK, Wait::No) {
+            Ok(Some(lock)) => return Ok(Some(lock)),
+            Ok(None) => std::thread::sleep(Duration::from_millis(10)),
+            // Without locks, or where nothing can be written, the note has to do.
+            Err(_) => return Ok(None),
+        }
+    }
+    Err(Error::Busy)
+}
+
+/// Makes durable what an earlier command of this boot wrote to the working tree, once.
+pub(super) fn sync_written(working: &Working<'_>, update: &mut Update) {
+    let boot = working.repo.disk().boot_id();
+    if working.index.unsynced_boot().is_some()
+        && working.index.unsynced_boot() == boot
+        && working.tree.root.sync_file_system().is_ok()
+    {
+        update.unsynced = Unsynced::Clear;
     }
 }
 
@@ -281,6 +301,7 @@ pub(super) fn finish_interrupted(
             },
         )?;
     }
+    remove_leftovers(&working, &steps);
     monitor.begin(Stage::Writing, Some(steps.len() as u64), None);
     let mut applied = apply(&working, &steps, monitor)?;
     applied.rows.extend(rows);
@@ -300,6 +321,27 @@ pub(super) fn finish_interrupted(
         }
     }
     remove_note(repo)
+}
+
+/// Removes files that were written beside those they were to replace.
+fn remove_leftovers(working: &Working<'_>, steps: &[Step]) {
+    let mut walker = Walker::new(working.tree.root.clone());
+    let mut last = None;
+    for step in steps {
+        let Some((parent, _)) = step.path.split() else { continue };
+        if last.as_ref() == Some(&parent) {
+            continue;
+        }
+        if let Ok(dir) = walker.open(&parent) {
+            for found in dir.list().unwrap_or_default() {
+                if crate::path::is_temporary(&found.name) {
+                    // What stays is passed over by every scan.
+                    let _ = dir.remove_file(&found.name);
+                }
+            }
+        }
+        last = Some(parent);
+    }
 }
 
 /// What became of one path.

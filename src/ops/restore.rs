@@ -3,7 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::diff;
+use crate::disk::FileKind;
 use crate::hash::Id;
+use crate::index::Presence;
 use crate::object::tree::Edit;
 use crate::object::{Entry, Node};
 use crate::path::{Pathspec, RepoPath};
@@ -62,6 +64,7 @@ pub fn run(
 ) -> Result<Outcome, Error> {
     pending::finish_interrupted(repo, &options.actor, monitor)?;
     let _lock = pending::lock(repo)?;
+    repo.store().refresh()?;
     let mut working = repo.working(&options.rules, monitor)?;
     let source = match &options.source {
         Some(text) => Some(revisions::tree(repo, text, monitor)?),
@@ -281,7 +284,34 @@ pub(super) fn changed_paths(
     let found = Paths::default();
     scan::scan(&request, &found, monitor).map_err(crate::worktree::record::Error::from)?;
     let mut found = found.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    not_brought(working, paths, &mut found)?;
     found.sort();
     found.dedup();
     Ok(found)
+}
+
+/// What is tracked and was not brought here, though it may be asked for.
+fn not_brought(
+    working: &Working<'_>,
+    paths: &Pathspec,
+    found: &mut Vec<RepoPath>,
+) -> Result<(), Error> {
+    let mut stack = vec![RepoPath::root()];
+    while let Some(directory) = stack.pop() {
+        let Some(view) = working.index.directory(&directory)? else { continue };
+        for row in view.iter() {
+            let is_directory = row.kind() == Some(FileKind::Directory);
+            if !is_directory && row.presence() != Presence::NotBrought {
+                continue;
+            }
+            let path = directory.join(row.name());
+            if row.presence() == Presence::NotBrought && paths.matches(&path) {
+                found.push(path.clone());
+            }
+            if is_directory && paths.may_match_below(&path) {
+                stack.push(path);
+            }
+        }
+    }
+    Ok(())
 }

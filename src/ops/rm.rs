@@ -46,6 +46,7 @@ pub fn run(
 ) -> Result<Outcome, Error> {
     pending::finish_interrupted(repo, &options.actor, monitor)?;
     let _lock = pending::lock(repo)?;
+    repo.store().refresh()?;
     let mut working = repo.working(&options.rules, monitor)?;
     let now = working.base.tree.unwrap_or_else(Node::empty_id);
     let mut steps: Vec<Step> = Vec::new();

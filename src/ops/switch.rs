@@ -75,6 +75,7 @@ pub fn run(
 ) -> Result<Outcome, Error> {
     pending::finish_interrupted(repo, &options.actor, monitor)?;
     let _lock = pending::lock(repo)?;
+    repo.store().refresh()?;
     let from = repo.head();
     let goal = goal(repo, &options.to, monitor)?;
     let head_name = repo.head_name();

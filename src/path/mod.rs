@@ -44,6 +44,16 @@ pub enum NameError {
     Deep,
 }
 
+/// How the names of files begin that are written beside those they replace; 8 digits follow.
+pub const TEMPORARY: &[u8] = b".annals-new-";
+
+/// Whether this is the name of a file that was being written when its writer died. Such a file is
+/// nobody's: it is never recorded.
+pub fn is_temporary(name: &[u8]) -> bool {
+    name.strip_prefix(TEMPORARY)
+        .is_some_and(|digits| digits.len() == 8 && digits.iter().all(u8::is_ascii_hexdigit))
+}
+
 /// Checks one part of a path.
 pub fn check_name(name: &[u8]) -> Result<(), NameError> {
     match name {

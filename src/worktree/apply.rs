@@ -345,7 +345,7 @@ fn touch(
 }
 
 fn beside(random: &dyn Random) -> Vec<u8> {
-    format!(".annals-new-{}", hex(&random.four())).into_bytes()
+    [path::TEMPORARY, hex(&random.four()).as_bytes()].concat()
 }
 
 fn write_file(

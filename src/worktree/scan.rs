@@ -536,7 +536,7 @@ impl Asked<'_, '_> {
     /// It is there and the index does not know it.
     fn only_there(&mut self, name: &[u8], stat: &Stat) {
         let request = self.scan.request;
-        if name == path::STATE {
+        if name == path::STATE || path::is_temporary(name) {
             return;
         }
         if request.untracked == Untracked::No {

@@ -203,6 +203,8 @@ impl Lookup {
         if self.names.iter().all(Option::is_some) {
             return;
         }
+        // It may have been deleted as a whole.
+        let _ = disk::make_dirs(&**dir, b"lookup");
         let Ok(Some(_lock)) = dir.lock(b"lookup/lock", Wait::No) else { return };
         // Failing to save derived data is no failure; the next command makes it again.
         let _ = self.try_save(&**dir, random);

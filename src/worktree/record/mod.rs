@@ -36,6 +36,8 @@ pub use jobs::Jobs;
 
 /// How many files one thread takes at a time.
 const PART: usize = 64;
+/// How many bytes of them, about.
+const PART_BYTES: u64 = 64 << 20;
 /// How many parts may wait.
 const WAITING: usize = 64;
 /// For a file above this size nobody waits before a session is listed.
@@ -131,6 +133,26 @@ pub struct Recording {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many of these changes one part takes: few enough that a session can be listed in between.
+fn part_length(changes: &[Change]) -> usize {
+    let mut bytes = 0u64;
+    let fits = |change: &&Change| {
+        let before = bytes;
+        bytes = bytes.saturating_add(change.stat.map_or(0, |stat| stat.size));
+        before < PART_BYTES
+    };
+    changes.iter().take(PART).take_while(fits).count().max(1)
+}
+
+fn count_parts(mut changes: &[Change]) -> usize {
+    let mut parts = 0;
+    while !changes.is_empty() {
+        changes = &changes[part_length(changes).min(changes.len())..];
+        parts += 1;
+    }
+    parts
 }
 
 /// Some files of one directory.
@@ -580,7 +602,7 @@ impl Recorder<'_, '_> {
     fn take_directory(&self, found: DirectoryFound<'_>) -> Result<(), Error> {
         let path = found.path;
         let descended: Vec<_> = found.directories.iter().filter(|dir| dir.descend).collect();
-        let parts = found.changes.len().div_ceil(PART);
+        let parts = count_parts(&found.changes);
         if let Some(assembly) = &self.assembly {
             let mut rows: Vec<Tracked> = Vec::with_capacity(descended.len());
             let complete = {
@@ -620,7 +642,7 @@ impl Recorder<'_, '_> {
         }
         let mut changes = found.changes;
         while !changes.is_empty() {
-            let rest = changes.split_off(changes.len().min(PART));
+            let rest = changes.split_off(part_length(&changes));
             let part = Part {
                 dir: found.dir.clone(),
                 path: path.clone(),
