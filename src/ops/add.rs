@@ -76,6 +76,7 @@ fn attempt(
     if options.force {
         working.ignore = crate::worktree::ignore::Ignore::default();
     }
+    staging::check_named(&working, &options.paths)?;
     let actor = options.actor.to_actor();
     let batch = Batch::begin(repo.store())?;
     monitor.begin(Stage::Recording, None, None);

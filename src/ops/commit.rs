@@ -159,6 +159,7 @@ fn attempt(
         let tree = rebased(&working, staged.tree, staged.base)?;
         return commit_staged(&working, options, tree);
     }
+    staging::check_named(&working, &options.paths)?;
     let actor = options.committer.to_actor();
     let batch = Batch::begin(repo.store())?;
     let (ended, mut seen) = repo.store().dead_sessions(working.tree.id)?;

@@ -375,7 +375,7 @@ fn check_index(repo: &Repository, report: &mut dyn FnMut(Finding)) {
         && !repo.store().contains(Kind::Commit, &commit)
     {
         let text = "the index names a commit that is not there: the newest records may be gone";
-        report(Finding::error("E_JOURNAL_SHORT", Damage::Journal, text).of(Kind::Commit, &commit));
+        report(Finding::warning("W_JOURNAL_SHORT", text).of(Kind::Commit, &commit));
     }
 }
 

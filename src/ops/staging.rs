@@ -3,7 +3,7 @@
 use crate::hash::Id;
 use crate::object::tree::{Edit, Root, edit};
 use crate::object::{Entry, Node, What};
-use crate::path::RepoPath;
+use crate::path::{Pathspec, RepoPath};
 use crate::repo::Working;
 use crate::store::{Error as StoreError, Writer};
 use crate::worktree::{Walker, record};
@@ -17,6 +17,25 @@ pub(super) fn apply(
     edits: &[Edit],
 ) -> Result<Root, Error> {
     Ok(edit::<_, StoreError>(writer, tree, edits.to_vec())?)
+}
+
+/// Every path that was named must be there, or be recorded: otherwise it was mistyped.
+pub(super) fn check_named(working: &Working<'_>, paths: &Pathspec) -> Result<(), Error> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    for path in paths.plain_paths().unwrap_or_default() {
+        let Some((parent, name)) = path.split() else { continue };
+        let is_there = walker.open(&parent).and_then(|dir| dir.stat(name)).is_ok();
+        if !is_there && working.entry(path)?.is_none() {
+            let in_head = match working.head_tree {
+                Some(tree) => crate::repo::find_entry(working.repo.store(), &tree, path)?,
+                None => None,
+            };
+            if in_head.is_none() {
+                return Err(Error::NoMatch(path.to_string()));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Adds the entries of directories: those that are new or whose bits changed, and those in which

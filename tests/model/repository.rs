@@ -125,6 +125,16 @@ impl World {
         self.staged.clone().unwrap_or_else(|| self.head_tree())
     }
 
+    /// Whether a path names a file or directory that is there or recorded.
+    fn names_something(&self, path: &str) -> bool {
+        let (described, head) = (self.described(), self.head_tree());
+        self.files
+            .keys()
+            .chain(described.keys())
+            .chain(head.keys())
+            .any(|candidate| candidate == path || candidate.starts_with(&format!("{path}/")))
+    }
+
     /// Whether a file can stand at this path beside what is there.
     fn fits(&self, index: usize) -> bool {
         let path = PATHS[index];
@@ -218,6 +228,10 @@ impl World {
                 let mut options = commit::Options::new("one", person());
                 options.paths = Pathspec::of_paths([path(*index)]);
                 let outcome = commit::run(&repo, &options, &Silent);
+                if matches!(outcome, Err(ops::Error::NoMatch(_))) {
+                    assert!(!self.names_something(PATHS[*index]));
+                    return;
+                }
                 let goal = with_path(self.head_tree(), &self.files, PATHS[*index]);
                 if let Some(staged) = self.staged.take() {
                     let staged = with_path(staged, &self.files, PATHS[*index]);
@@ -235,7 +249,14 @@ impl World {
                     actor: person(),
                     rules: Rules::default(),
                 };
-                ops::add::run(&repo, &options, &Silent).unwrap();
+                match ops::add::run(&repo, &options, &Silent) {
+                    Ok(_) => {}
+                    Err(ops::Error::NoMatch(_)) => {
+                        assert!(!self.names_something(PATHS[*index]));
+                        return;
+                    }
+                    Err(other) => panic!("{other}"),
+                }
                 let staged = with_path(self.described(), &self.files, PATHS[*index]);
                 self.staged = (staged != self.head_tree()).then_some(staged);
             }

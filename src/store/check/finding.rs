@@ -1,5 +1,7 @@
 //! Findings: what a check has to say, for people and for programs.
 
+use std::fmt;
+
 use serde::{Serialize, Serializer};
 
 use crate::hash::{Id, Kind};
@@ -119,6 +121,29 @@ impl Finding {
     pub fn reached(mut self, root: Option<String>, path: Option<RepoPath>) -> Self {
         (self.root, self.path) = (root, path);
         self
+    }
+}
+
+impl fmt::Display for Finding {
+    /// All of it in one line: what it is about, then what is wrong.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut about = Vec::new();
+        if let (Some(kind), Some(id)) = (self.kind, &self.object) {
+            about.push(format!("{kind} {id}"));
+        }
+        if let Some(file) = &self.file {
+            about.push(format!("'{file}'"));
+        }
+        if let Some(root) = &self.root {
+            match &self.path {
+                Some(path) => about.push(format!("{root}:{path}")),
+                None => about.push(root.clone()),
+            }
+        }
+        if !about.is_empty() {
+            write!(f, "{}: ", about.join(", "))?;
+        }
+        f.write_str(&self.text)
     }
 }
 

@@ -47,7 +47,7 @@ fn print(context: &Context, outcome: &Outcome) -> Result<(), Error> {
             Severity::Error => output.color.red("damaged:"),
             _ => output.color.yellow("note:"),
         };
-        output.line(format!("{label} {}", finding.text))?;
+        output.line(format!("{label} {finding}"))?;
     }
     for (id, count) in &outcome.more {
         output.line(format!("and {count} more of '{id}'"))?;

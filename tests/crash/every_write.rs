@@ -1,0 +1,573 @@
+//! The power fails before the 1st, 2nd, 3rd … write of every verb, and what is left is judged.
+//!
+//! The store is as before or as after, what was acknowledged is there, fsck finds nothing, and the
+//! next command works. The working tree becomes wholly the old or wholly the new one by the next
+//! command. Then the same with the next command itself cut, with full disks, and with disks that
+//! fail.
+
+use std::io;
+use std::sync::Arc;
+
+use annals::disk::{Disk, Fault, FaultyDisk, MemoryDisk, Survival};
+use annals::ops::{self, add, branch, commit, restore, status, switch, tag};
+use annals::progress::Silent;
+use annals::repo::{Repository, Rules};
+
+use super::*;
+
+type Done = Result<(), ops::Error>;
+
+/// A command, and what was there before it.
+struct Verb {
+    name: &'static str,
+    prepare: fn(&MemoryDisk),
+    run: fn(&Arc<dyn Disk>) -> Done,
+}
+
+const VERBS: &[Verb] = &[
+    Verb {
+        name: "init",
+        prepare: |disk| write(disk, "a", "1"),
+        run: |disk| create(disk).map(drop),
+    },
+    Verb {
+        name: "first commit",
+        prepare: not_recorded,
+        run: |disk| commit_all(&open(disk)?, "verb").map(drop),
+    },
+    Verb {
+        name: "commit",
+        prepare: changed,
+        run: |disk| commit_all(&open(disk)?, "verb").map(drop),
+    },
+    Verb {
+        name: "commit of a path",
+        prepare: changed,
+        run: |disk| commit_paths(&open(disk)?, "verb", paths(&["a"])).map(drop),
+    },
+    Verb { name: "commit of what is staged", prepare: staged, run: commit_staged },
+    Verb { name: "commit --amend", prepare: changed, run: amend },
+    Verb { name: "add", prepare: changed, run: |disk| stage(disk, &["a", "d"]) },
+    Verb { name: "switch", prepare: with_branch, run: |disk| go(disk, "other") },
+    Verb {
+        name: "switch with a user's files",
+        prepare: with_untracked,
+        run: |disk| go(disk, "other"),
+    },
+    Verb {
+        name: "restore",
+        prepare: changed,
+        run: |disk| bring_back(disk, None, &["a", "d", "new"]),
+    },
+    Verb {
+        name: "restore from a commit",
+        prepare: with_branch,
+        run: |disk| bring_back(disk, Some("other"), &["a", "d"]),
+    },
+    Verb { name: "branch", prepare: recorded, run: |disk| make_branch(disk, "another") },
+    Verb { name: "tag", prepare: recorded, run: make_tag },
+];
+
+fn not_recorded(disk: &MemoryDisk) {
+    create(&shared(disk)).unwrap();
+    furnish(disk);
+}
+
+/// One of every sort of file.
+pub(crate) fn furnish(disk: &MemoryDisk) {
+    write(disk, "a", "one\n");
+    write(disk, "d/b", noise(1, 30_000));
+    write(disk, "d/e/c", "");
+    let root = disk.open(std::path::Path::new(ROOT)).unwrap();
+    let _ = root.make_dir(b"empty", 0o755);
+    let _ = root.make_symlink(b"d/b", b"link");
+}
+
+fn recorded(disk: &MemoryDisk) {
+    not_recorded(disk);
+    commit_all(&open(&shared(disk)).unwrap(), "base").unwrap();
+}
+
+fn change(disk: &MemoryDisk) {
+    write(disk, "a", "another\n");
+    write(disk, "d/b", noise(2, 20_000));
+    write(disk, "new", "new\n");
+    disk.open(std::path::Path::new(ROOT)).unwrap().remove_file(b"link").unwrap();
+}
+
+fn changed(disk: &MemoryDisk) {
+    recorded(disk);
+    change(disk);
+}
+
+fn staged(disk: &MemoryDisk) {
+    changed(disk);
+    stage(&shared(disk), &["a", "new"]).unwrap();
+}
+
+/// On `main`; `other` differs in everything.
+fn with_branch(disk: &MemoryDisk) {
+    recorded(disk);
+    let shared = shared(disk);
+    make_branch(&shared, "other").unwrap();
+    go(&shared, "other").unwrap();
+    change(disk);
+    commit_all(&open(&shared).unwrap(), "on other").unwrap();
+    go(&shared, "main").unwrap();
+    settle(disk);
+}
+
+fn with_untracked(disk: &MemoryDisk) {
+    with_branch(disk);
+    write(disk, "d/mine", "not recorded");
+    write(disk, "empty/mine", "not recorded");
+}
+
+/// What was written long ago is on the disk.
+fn settle(disk: &MemoryDisk) {
+    disk.remount();
+}
+
+fn stage(disk: &Arc<dyn Disk>, words: &[&str]) -> Done {
+    let options = add::Options {
+        paths: paths(words),
+        only_tracked: false,
+        force: false,
+        dry_run: false,
+        actor: person(),
+        rules: Rules::default(),
+    };
+    let outcome = add::run(&open(disk)?, &options, &Silent)?;
+    told(outcome.unread.is_empty() && outcome.unreadable.is_empty())
+}
+
+/// A command that has told what it could not do has not done it.
+fn told(is_complete: bool) -> Done {
+    if is_complete { Ok(()) } else { Err(ops::Error::NothingToCommit) }
+}
+
+fn commit_staged(disk: &Arc<dyn Disk>) -> Done {
+    commit::run(&open(disk)?, &commit::Options::new("verb", person()), &Silent)
+        .and_then(|outcome| told(outcome.is_complete()))
+}
+
+fn amend(disk: &Arc<dyn Disk>) -> Done {
+    let options = commit::Options { amend: true, ..commit::Options::new("verb", person()) };
+    commit::run(&open(disk)?, &options, &Silent).and_then(|outcome| told(outcome.is_complete()))
+}
+
+fn go(disk: &Arc<dyn Disk>, name: &str) -> Done {
+    let options = switch::Options {
+        to: switch::To::Branch(name.into()),
+        discard: false,
+        actor: person(),
+        rules: Rules::default(),
+    };
+    told(switch::run(&open(disk)?, &options, &Silent)?.failed.is_empty())
+}
+
+fn bring_back(disk: &Arc<dyn Disk>, source: Option<&str>, words: &[&str]) -> Done {
+    let options = restore::Options {
+        source: source.map(str::to_owned),
+        paths: paths(words),
+        staged: false,
+        worktree: true,
+        dry_run: false,
+        actor: person(),
+        rules: Rules::default(),
+    };
+    told(restore::run(&open(disk)?, &options, &Silent)?.failed.is_empty())
+}
+
+fn make_branch(disk: &Arc<dyn Disk>, name: &str) -> Done {
+    let repo = open(disk)?;
+    branch::create(&repo, &person(), name, &repo.head_commit()?, branch::Force::No)
+}
+
+fn make_tag(disk: &Arc<dyn Disk>) -> Done {
+    let repo = open(disk)?;
+    let options = tag::Options {
+        name: "v1".into(),
+        target: repo.head_commit()?,
+        target_kind: annals::hash::Kind::Commit,
+        annotation: Some((person().sign(1, 0), b"first".to_vec())),
+        replace: false,
+    };
+    tag::create(&repo, &person(), &options).map(drop)
+}
+
+/// The next command: whoever comes after a crash records what there is.
+fn next_command(disk: &Arc<dyn Disk>) -> Done {
+    commit_all(&open(disk)?, "next").map(drop)
+}
+
+fn list_status(repo: &Repository) -> Result<status::Outcome, ops::Error> {
+    status::run(repo, &status::Options::default(), &Silent)
+}
+
+/// What a verb begins with and what it makes of it.
+struct Story {
+    name: &'static str,
+    base: MemoryDisk,
+    before: Picture,
+    done: Picture,
+    old: Files,
+    new: Files,
+}
+
+impl Story {
+    fn of(verb: &Verb) -> Self {
+        let base = MemoryDisk::new();
+        (verb.prepare)(&base);
+        settle(&base);
+        let look = |disk: &MemoryDisk| match open(&shared(disk)) {
+            Ok(repo) => picture(&repo).unwrap(),
+            Err(_) => Picture::default(),
+        };
+        let finished = base.image_after_power_loss(Survival::Everything);
+        (verb.run)(&shared(&finished)).unwrap();
+        Self {
+            name: verb.name,
+            before: look(&base),
+            done: look(&finished),
+            old: working_files(&base),
+            new: working_files(&finished),
+            base,
+        }
+    }
+
+    fn copy(&self) -> MemoryDisk {
+        self.base.image_after_power_loss(Survival::Everything)
+    }
+
+    /// Judges what is left, and that all goes on from there.
+    fn judge(&self, disk: &MemoryDisk, finished: bool, context: &str) {
+        let context = format!("{}: {context}", self.name);
+        let shared = shared(disk);
+        let repo = match open(&shared) {
+            Ok(repo) => repo,
+            // Nothing is there yet: it is made again.
+            Err(_) if self.before == Picture::default() && !finished => create(&shared).unwrap(),
+            Err(error) => panic!("{context}: {error}"),
+        };
+        let found = picture(&repo).unwrap_or_else(|error| panic!("{context}: {error}"));
+        let is_done = found == self.done;
+        assert!(is_done || (found == self.before && !finished), "{context}: {found:?}");
+        let checked = check(&repo);
+        assert!(checked.is_clean(), "{context}: {:?}", checked.findings);
+        drop(repo);
+        write(disk, "next", "next");
+        next_command(&shared).unwrap_or_else(|error| panic!("{context}: next: {error}"));
+        self.judge_after_next(disk, &found, &context);
+    }
+
+    fn judge_after_next(&self, disk: &MemoryDisk, found: &Picture, context: &str) {
+        let repo = open(&shared(disk)).unwrap();
+        let mut working = working_files(disk);
+        assert_eq!(working.remove("next").as_deref(), Some(&b"next"[..]), "{context}");
+        let is_whole = working == self.old || working == self.new;
+        let neither: Vec<_> = working
+            .iter()
+            .filter(|(path, now)| {
+                let is = |files: &Files| files.get(*path) == Some(now);
+                !is(&self.old) && !is(&self.new)
+            })
+            .map(|(path, now)| (path, now.len(), &now[..now.len().min(12)]))
+            .collect();
+        let unlike = |files: &Files| -> Vec<String> {
+            let paths = working.keys().chain(files.keys());
+            paths.filter(|path| working.get(*path) != files.get(*path)).cloned().collect()
+        };
+        assert!(
+            is_whole,
+            "{context}: not old in {:?}, not new in {:?}, neither: {neither:?}",
+            unlike(&self.old),
+            unlike(&self.new),
+        );
+        let (messages, mut files) = at_head(&repo);
+        files.remove("next");
+        assert_eq!(
+            files.keys().collect::<Vec<_>>(),
+            working.keys().collect::<Vec<_>>(),
+            "{context}"
+        );
+        let unlike: Vec<&String> = files.keys().filter(|p| files[*p] != working[*p]).collect();
+        assert!(unlike.is_empty(), "{context}: recorded otherwise than it is: {unlike:?}");
+        assert_eq!(messages[0], "next");
+        let before: Vec<&Vec<String>> = [&self.before, &self.done, found]
+            .iter()
+            .filter_map(|picture| picture.refs.get(&picture.head).map(|(messages, _)| messages))
+            .collect();
+        let follows = before.iter().any(|before| before[..] == messages[1..]);
+        assert!(follows || messages.len() == 1, "{context}: {messages:?}");
+        let checked = check(&repo);
+        assert!(checked.is_clean(), "{context}: after next: {:?}", checked.findings);
+        assert!(list_status(&repo).unwrap().is_clean(), "{context}");
+    }
+}
+
+const SURVIVALS: [Survival; 4] =
+    [Survival::Nothing, Survival::Everything, Survival::Some(1), Survival::Some(2)];
+
+/// How many of the possible states are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pains {
+    /// Two kinds of power loss for each cut, and cuts in the recovery.
+    Great,
+    /// One, another for each cut.
+    Small,
+}
+
+/// Cuts the power before each write of the verb and judges what is left.
+fn survives_power_loss(verb: &Verb, pains: Pains) {
+    let story = Story::of(verb);
+    for survivors in 0.. {
+        let disk = story.copy();
+        let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+        let fault = Fault::dying_after(survivors);
+        faulty.set_fault(if survivors % 2 == 0 { fault } else { fault.torn() });
+        let shared: Arc<dyn Disk> = Arc::new(faulty.clone());
+        let finished = (verb.run)(&shared).is_ok();
+        let kinds = if pains == Pains::Great { 2 } else { 1 };
+        for kind in 0..kinds {
+            let survival = SURVIVALS[(survivors as usize + kind) % 4];
+            let left = disk.image_after_power_loss(survival);
+            if pains == Pains::Great {
+                // Once more, in what the next command does. All pairs are too many.
+                survives_twice(&story, &left, finished, survivors);
+            }
+            story.judge(&left, finished, &format!("after {survivors} writes, {survival:?}"));
+        }
+        if !faulty.is_dead() {
+            assert!(finished, "{}", verb.name);
+            return;
+        }
+    }
+}
+
+fn survives_twice(story: &Story, left: &MemoryDisk, finished: bool, survivors: u64) {
+    for cut in (survivors % 23..70).step_by(23) {
+        let again = left.image_after_power_loss(Survival::Everything);
+        let faulty = FaultyDisk::new(Arc::new(again.clone()));
+        faulty.set_fault(Fault::dying_after(cut));
+        let dying: Arc<dyn Disk> = Arc::new(faulty);
+        // Whether it gets so far or not, the same law holds; a new file would be in the way of it.
+        let _ = open(&dying).and_then(|repo| list_status(&repo).map(drop));
+        let _ = ops_that_recover(&dying);
+        let survival = SURVIVALS[(survivors + cut) as usize % 4];
+        let left = again.image_after_power_loss(survival);
+        let context = format!("after {survivors} writes, {cut} of the next command, {survival:?}");
+        story.judge(&left, finished, &context);
+    }
+}
+
+/// A command that finishes what was interrupted and then records nothing.
+fn ops_that_recover(disk: &Arc<dyn Disk>) -> Done {
+    let options = commit::Options { dry_run: true, ..commit::Options::new("dry", person()) };
+    commit::run(&open(disk)?, &options, &Silent).map(drop)
+}
+
+macro_rules! power_loss {
+    ($($test:ident: $name:literal),* $(,)?) => {
+        $(#[test]
+        fn $test() {
+            let verb = VERBS.iter().find(|verb| verb.name == $name).unwrap();
+            survives_power_loss(verb, Pains::Great);
+        })*
+    };
+}
+
+power_loss! {
+    init_survives_power_loss: "init",
+    a_first_commit_survives_power_loss: "first commit",
+    a_commit_survives_power_loss: "commit",
+    a_commit_of_a_path_survives_power_loss: "commit of a path",
+    a_commit_of_what_is_staged_survives_power_loss: "commit of what is staged",
+    amending_survives_power_loss: "commit --amend",
+    add_survives_power_loss: "add",
+    switch_survives_power_loss: "switch",
+    switch_keeps_what_is_the_users_through_a_power_loss: "switch with a user's files",
+    restore_survives_power_loss: "restore",
+    restore_from_a_commit_survives_power_loss: "restore from a commit",
+    branch_survives_power_loss: "branch",
+    tag_survives_power_loss: "tag",
+}
+
+/// Commits until a commit more does something that most do not.
+fn many(disk: &MemoryDisk, count: u64) {
+    create(&shared(disk)).unwrap();
+    furnish(disk);
+    let repo = open(&shared(disk)).unwrap();
+    for number in 0..count {
+        write(disk, "counted", number.to_string());
+        commit_all(&repo, &format!("number {number}")).unwrap();
+    }
+    write(disk, "counted", "verb");
+}
+
+#[test]
+fn merging_small_packs_survives_power_loss() {
+    let verb = Verb {
+        name: "the commit that merges packs",
+        prepare: |disk| many(disk, 32),
+        run: |disk| {
+            let repo = open(disk)?;
+            let before = repo.store().state().packs.len();
+            commit_all(&repo, "verb")?;
+            assert!(repo.store().state().packs.len() < before, "it merges");
+            Ok(())
+        },
+    };
+    survives_power_loss(&verb, Pains::Small);
+}
+
+#[test]
+fn writing_a_checkpoint_survives_power_loss() {
+    let verb = Verb {
+        name: "the 256th record",
+        prepare: |disk| {
+            recorded(disk);
+            let repo = open(&shared(disk)).unwrap();
+            let head = repo.head_commit().unwrap();
+            while repo.store().state().number < 255 {
+                let name = format!("b{}", repo.store().state().number % 5);
+                branch::create(&repo, &person(), &name, &head, branch::Force::Yes).unwrap();
+            }
+            write(disk, "a", "changed");
+        },
+        run: |disk| commit_all(&open(disk)?, "verb").map(drop),
+    };
+    survives_power_loss(&verb, Pains::Small);
+}
+
+/// A commit that died between its record and the index must not be reverted by the next one.
+#[test]
+fn what_died_between_record_and_index_is_not_reverted() {
+    let base = MemoryDisk::new();
+    changed(&base);
+    settle(&base);
+    let mut between = 0;
+    for survivors in 0.. {
+        let disk = base.image_after_power_loss(Survival::Everything);
+        let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+        faulty.set_fault(Fault::dying_after(survivors));
+        let dying: Arc<dyn Disk> = Arc::new(faulty.clone());
+        let _ = open(&dying).and_then(|repo| commit_all(&repo, "verb"));
+        let left = disk.image_after_power_loss(Survival::Everything);
+        let repo = open(&shared(&left)).unwrap();
+        let is_there = at_head(&repo).0[0] == "verb";
+        if is_there && faulty.is_dead() {
+            between += 1;
+            assert!(list_status(&repo).unwrap().is_clean(), "after {survivors} writes");
+            let nothing = commit_all(&repo, "again");
+            assert!(matches!(nothing, Err(ops::Error::NothingToCommit)), "{nothing:?}");
+            write(&left, "a", "third");
+            commit_paths(&repo, "third", paths(&["a"])).unwrap();
+            let (messages, files) = at_head(&repo);
+            assert_eq!(messages, ["third", "verb", "base"]);
+            assert_eq!(files, working_files(&left));
+        }
+        if !faulty.is_dead() {
+            break;
+        }
+    }
+    assert!(between > 3, "the index is written after the record: {between}");
+}
+
+/// A verb that fails has changed nothing that counts, and can be run again where it works.
+fn fails_cleanly(story: &Story, disk: &MemoryDisk, result: Done, context: &str) {
+    let context = format!("{}: {context}", story.name);
+    let was_done = result.is_ok();
+    let repo = open(&shared(disk)).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let found = picture(&repo).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let is_done = found == story.done;
+    assert!(is_done || found == story.before, "{context}: half done");
+    assert!(is_done || result.is_err(), "{context}: a false success");
+    let checked = check(&repo);
+    assert!(checked.is_clean(), "{context}: {:?}", checked.findings);
+    drop(repo);
+    write(disk, "next", "next");
+    next_command(&shared(disk)).unwrap_or_else(|error| panic!("{context}: next: {error}"));
+    // A working tree that could not be written is told of, path by path.
+    if was_done || story.old == story.new {
+        story.judge_after_next(disk, &found, &context);
+    }
+}
+
+/// The verbs that write each in their own way.
+fn different_verbs() -> impl Iterator<Item = &'static Verb> {
+    let names = ["first commit", "commit of a path", "add", "switch", "restore"];
+    VERBS.iter().filter(move |verb| names.contains(&verb.name))
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_nothing_more() {
+    for verb in different_verbs() {
+        let story = Story::of(verb);
+        let used = story.base.used();
+        for blocks in 0.. {
+            let disk = story.copy();
+            disk.set_capacity(Some(used + blocks * 4096));
+            let result = (verb.run)(&shared(&disk));
+            let finished = result.is_ok();
+            // Reading works on a full disk, and so does fsck.
+            if let Ok(repo) = open(&shared(&disk)) {
+                picture(&repo).unwrap();
+                assert!(check(&repo).is_clean(), "{}", verb.name);
+            }
+            disk.set_capacity(None);
+            fails_cleanly(&story, &disk, result, &format!("{blocks} blocks free"));
+            if finished && blocks > 40 {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failing_disk_is_never_a_success() {
+    for verb in different_verbs() {
+        let story = Story::of(verb);
+        for once in [true, false] {
+            for at in (1..).step_by(if once { 1 } else { 3 }) {
+                let disk = story.copy();
+                let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+                faulty.set_fault(Fault::failing_at(at, io::ErrorKind::Other, once));
+                let failing: Arc<dyn Disk> = Arc::new(faulty.clone());
+                let result = (verb.run)(&failing);
+                let operations = faulty.operations();
+                fails_cleanly(&story, &disk, result, &format!("operation {at}, once: {once}"));
+                if operations < at {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_error_of_reading_is_never_taken_for_something_missing() {
+    for verb in different_verbs() {
+        let story = Story::of(verb);
+        for once in [true, false] {
+            for at in (1..400).step_by(if once { 1 } else { 3 }) {
+                let disk = story.copy();
+                let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+                faulty.set_fault(Fault::failing_reads_at(at, io::ErrorKind::Other, once));
+                let failing: Arc<dyn Disk> = Arc::new(faulty.clone());
+                let result = (verb.run)(&failing);
+                let reads = faulty.counts().reads + faulty.counts().maps;
+                // What cannot be read is left out and told of: then it is neither.
+                let found = picture(&open(&shared(&disk)).unwrap()).unwrap();
+                let left_out = found != story.done && found != story.before;
+                assert!(!left_out || result.is_err(), "{}: read {at}: not told", verb.name);
+                if !left_out {
+                    fails_cleanly(&story, &disk, result, &format!("read {at}, once: {once}"));
+                }
+                if reads < at {
+                    break;
+                }
+            }
+        }
+    }
+}
