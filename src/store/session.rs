@@ -48,7 +48,7 @@ impl Validate for Seen {
 }
 
 /// Files of one part: decoding stays within the codec's memory limit.
-const FILES_A_PART: usize = 65_536;
+const FILES_A_PART: usize = 16_384;
 
 impl Batch<'_> {
     /// Keeps what was read since the last part. Call before [`Batch::list_session`] lists the

@@ -1,8 +1,9 @@
 //! The content of a recorded file, piece by piece.
 
+use crate::codec;
 use crate::hash::{Id, Kind};
 use crate::object::manifest::ListCursor;
-use crate::object::{Chunks, Manifest, Source};
+use crate::object::{Chunks, List, Manifest, Source};
 use crate::store::{Content, Error, Store, content_kind};
 
 /// Calls `piece` with each chunk of a content, in order. Memory does not depend on the size.
@@ -21,7 +22,13 @@ pub fn read_content<E: From<Error>>(
         Chunks::Few(chunks) => {
             chunks.iter().try_for_each(|chunk| piece(store.read(Kind::Chunk, &chunk.id)?))
         }
-        Chunks::Many { list, .. } => {
+        Chunks::Many { list, count } => {
+            // A forged list could stand for far more than its manifest says.
+            let root: List = store.object(list)?;
+            if root.totals() != Some((*count, manifest.size)) {
+                let wrong = "a chunk list is not what its manifest says";
+                return Err(Error::Object(codec::Error::Invalid(wrong)).into());
+            }
             let mut cursor = ListCursor::new(store, list);
             while let Some(chunk) = cursor.next_chunk()? {
                 piece(store.read(Kind::Chunk, &chunk.id)?)?;

@@ -118,6 +118,9 @@ fn offset(text: &str) -> Option<i16> {
         _ => return None,
     };
     let digits = digits.replace(':', "");
+    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
     let (hours, minutes) = match digits.len() {
         2 => (digits.as_str(), "0"),
         4 => digits.split_at(2),
@@ -268,5 +271,11 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn an_offset_of_other_letters_is_none() {
+        assert_eq!(offset("+\u{5ca}\u{1}x"), None);
+        assert_eq!(offset("+01:30"), Some(90));
     }
 }
