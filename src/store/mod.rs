@@ -23,6 +23,7 @@ mod session;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::clock::Env;
@@ -64,6 +65,8 @@ pub struct Store {
     /// Packs that are there and not listed, once somebody had to look.
     unlisted: Mutex<Option<Arc<(State, Lookup)>>>,
     notices: Mutex<Vec<String>>,
+    /// Opened at an older record, because the packs of newer ones did not come along.
+    is_held: AtomicBool,
 }
 
 impl Store {
@@ -124,6 +127,7 @@ impl Store {
             state: RwLock::new(Arc::new(state)),
             frames: Frames::default(),
             unlisted: Mutex::new(None),
+            is_held: AtomicBool::new(false),
         };
         store.fall_back_if_copied()?;
         store.cover()?;
@@ -177,6 +181,10 @@ impl Store {
 
     /// Reads what others have recorded since.
     pub fn refresh(&self) -> Result<Arc<State>, Error> {
+        // An incomplete copy stays at the record it was opened at, until it begins anew.
+        if self.is_held.load(Ordering::Relaxed) {
+            return Ok(self.state());
+        }
         let known = (*self.state()).clone();
         let number = known.number;
         let state = self.journal.replay(Some(known))?;
@@ -319,6 +327,7 @@ impl Store {
             state
                 .packs
                 .values()
+                .filter(|pack| pack.class == Class::Meta)
                 .find(|pack| !present.contains(&pack_path(pack.class, &pack.name)))
                 .map(|pack| pack.name.clone())
         };
@@ -339,6 +348,7 @@ impl Store {
                 let mut state = state;
                 state.damage.clone_from(&newest.damage);
                 *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+                self.is_held.store(true, Ordering::Relaxed);
                 return Ok(());
             }
         }
@@ -691,5 +701,42 @@ mod tests {
         commit(&copy, "four").unwrap();
         assert_eq!(copy.state().incarnation, after);
         assert_eq!(messages(&copy).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn an_incomplete_copy_goes_on_from_the_newest_record_that_came_along_whole() {
+        let disk = MemoryDisk::new();
+        let store = create(&disk, 1).unwrap();
+        for number in 0..4 {
+            commit(&store, &format!("number {number}")).unwrap();
+        }
+        let third = store.journal().state_at(3).unwrap().unwrap();
+        let newest: Vec<PackInfo> = store
+            .state()
+            .packs
+            .values()
+            .filter(|pack| !third.packs.contains_key(&pack.name) && pack.class == Class::Meta)
+            .cloned()
+            .collect();
+        let dir = disk.open(Path::new("/repo")).unwrap();
+        for pack in newest {
+            dir.remove_file(pack_path(pack.class, &pack.name).as_bytes()).unwrap();
+        }
+        let bytes = disk.read("/repo/format").unwrap();
+        dir.remove_file(b"format").unwrap();
+        disk.write("/elsewhere", b"takes the next inode");
+        disk.write("/repo/format", &bytes);
+        let copy = open(&disk, 2).unwrap();
+        assert_eq!(messages(&copy).unwrap(), ["number 2", "number 1", "number 0"]);
+        assert!(copy.take_notices().iter().any(|notice| notice.contains("incomplete copy")));
+        commit(&copy, "goes on").unwrap();
+        let again = open(&disk, 3).unwrap();
+        let expected = ["goes on", "number 2", "number 1", "number 0"];
+        assert_eq!(messages(&again).unwrap(), expected);
+        assert_eq!(again.state().number, 5);
+        commit(&again, "and on").unwrap();
+        // From the beginning, too.
+        dir.remove_file(b"lookup/state").ok();
+        assert_eq!(messages(&open(&disk, 4).unwrap()).unwrap().len(), 5);
     }
 }

@@ -111,6 +111,8 @@ impl Store {
                 return Ok(state);
             }
             created?;
+            // Somebody else has written to this copy meanwhile: what they say counts.
+            self.is_held.store(false, std::sync::atomic::Ordering::Relaxed);
         }
     }
 
@@ -292,6 +294,7 @@ impl Store {
         state.apply(record, hash);
         let state = Arc::new(state);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state.clone();
+        self.is_held.store(false, std::sync::atomic::Ordering::Relaxed);
         if begun_anew {
             let identity =
                 Identity { incarnation, ..self.identity() }.write(&*self.dir, &*self.env.random)?;

@@ -179,7 +179,7 @@ impl Journal {
         let (mut state, _) = self.newest_checkpoint(Some(number))?;
         while state.number < number {
             let Slot::Record(record, id) = self.read(state.number + 1)? else { return Ok(None) };
-            state.apply(*record, id);
+            state = self.after(state, *record, id)?;
         }
         Ok(Some(state))
     }
@@ -196,7 +196,7 @@ impl Journal {
         for number in first..=last {
             let Slot::Record(record, id) = self.read(number)? else { return Ok(None) };
             collect_moves(&record, &mut moves);
-            state.apply(*record, id);
+            state = self.after(state, *record, id)?;
         }
         Ok(Some((state, moves)))
     }

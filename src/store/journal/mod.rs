@@ -166,7 +166,7 @@ impl Journal {
                             .damage
                             .push(format!("record {number} does not follow the record before it"));
                     }
-                    state.apply(*record, id);
+                    state = self.after(state, *record, id)?;
                     last_seen = number;
                 }
                 slot => {
@@ -187,7 +187,7 @@ impl Journal {
                                 state.hash = next.previous;
                                 state.apply_repeated(number, &next.before);
                             }
-                            state.apply(*next, id);
+                            state = self.after(state, *next, id)?;
                             last_seen = number + 1;
                         }
                         Slot::Damaged(_) => {
@@ -209,6 +209,22 @@ impl Journal {
                 }
             }
         }
+    }
+
+    /// The state after a record. One that begins a new incarnation goes on from the record it
+    /// names: what came after that does not count.
+    fn after(&self, mut state: State, record: Record, id: Id) -> Result<State, Error> {
+        let back = record.effects.iter().find_map(|effect| match effect {
+            Effect::Incarnation { after, .. } if *after < state.number => Some(*after),
+            _ => None,
+        });
+        if let Some(back) = back
+            && let Some(base) = self.state_at(back)?
+        {
+            state = State { damage: state.damage, ..base };
+        }
+        state.apply(record, id);
+        Ok(state)
     }
 
     /// The highest number that is taken, by listing.
