@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cli;
+mod crash;
 mod format;
 mod model;
 mod support;

@@ -1,7 +1,7 @@
 //! `add`: stages files for the next commit.
 
 use crate::index::{Base, Update};
-use crate::object::Node;
+use crate::object::{Entry, Node};
 use crate::path::{NameError, Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::repo::{Person, Repository, Rules};
@@ -93,6 +93,7 @@ fn attempt(
             untracked: if options.only_tracked { Untracked::No } else { Untracked::All },
             tell_ignored: false,
             nested: options.rules.nested.unwrap_or(Nested::Skip),
+            boot: repo.disk().boot_id(),
         },
         fresh: None,
         worktree: working.tree.id,
@@ -110,8 +111,16 @@ fn attempt(
         nested: summary.nested,
         ..Outcome::default()
     };
-    for edit in &recording.edits {
+    let mut edits = recording.edits.iter().peekable();
+    while let Some(edit) = edits.next() {
         let known = working.entry(&edit.path)?;
+        // A directory that is gone is told by what was in it, unless that was nothing.
+        if known.as_ref().is_some_and(Entry::is_directory)
+            && edit.entry.is_none()
+            && edits.peek().is_some_and(|next| next.path.is_within(&edit.path))
+        {
+            continue;
+        }
         match (&edit.entry, known) {
             (None, _) => outcome.deleted.push(edit.path.clone()),
             (Some(_), None) => outcome.added.push(edit.path.clone()),
@@ -121,7 +130,7 @@ fn attempt(
     if options.dry_run {
         return Ok(outcome);
     }
-    let edits = staging::with_directories(&working, &mut recording)?;
+    let edits = staging::with_directories(&working, &mut recording, working.base.tree.as_ref())?;
     let mut writer = batch.writer();
     let tree = staging::apply(&mut writer, working.base.tree.as_ref(), &edits)?.id;
     writer.flush()?;

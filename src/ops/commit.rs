@@ -179,6 +179,7 @@ fn attempt(
             untracked: Untracked::All,
             tell_ignored: false,
             nested: options.rules.nested.unwrap_or(Nested::Skip),
+            boot: repo.disk().boot_id(),
         },
         fresh: if fresh { Some(working.index.writer()?) } else { None },
         worktree: working.tree.id,
@@ -211,12 +212,15 @@ fn attempt(
     let (root, staged_tree) = match recording.root {
         Some(root) => (root, None),
         None => {
-            let edits = staging::with_directories(&working, &mut recording)?;
-            let root = staging::apply(&mut writer, working.head_tree.as_ref(), &edits)?;
+            let base = working.head_tree.as_ref();
+            let edits = staging::with_directories(&working, &mut recording, base)?;
+            let root = staging::apply(&mut writer, base, &edits)?;
             // What was staged besides stays staged, on top of the new commit.
             let staged_tree = match working.staged {
                 Some(staged) if !options.everything => {
-                    Some(staging::apply(&mut writer, Some(&staged.tree), &edits)?.id)
+                    let base = Some(&staged.tree);
+                    let edits = staging::with_directories(&working, &mut recording, base)?;
+                    Some(staging::apply(&mut writer, base, &edits)?.id)
                 }
                 _ => None,
             };

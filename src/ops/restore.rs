@@ -240,15 +240,24 @@ pub(super) fn expand(
 }
 
 #[derive(Default)]
-struct Paths(Mutex<Vec<RepoPath>>);
+struct Paths(Mutex<Vec<Changed>>);
+
+/// A path, and whether it is a directory that is not there.
+type Changed = (RepoPath, bool);
 
 impl Visitor for Paths {
     fn directory(&self, found: DirectoryFound<'_>) {
-        let changed: Vec<RepoPath> = found
+        let changed: Vec<Changed> = found
             .changes
             .iter()
             .filter(|change| change.kind != ChangeKind::Added)
-            .map(|change| found.path.join(&change.name))
+            .map(|change| {
+                let was_directory = change
+                    .tracked
+                    .as_ref()
+                    .is_some_and(|known| known.what == crate::index::Known::Directory);
+                (found.path.join(&change.name), was_directory)
+            })
             .chain(
                 found
                     .directories
@@ -256,7 +265,7 @@ impl Visitor for Paths {
                     .filter(|sub| {
                         sub.tracked.as_ref().is_some_and(|known| known.mode != sub.stat.mode)
                     })
-                    .map(|sub| found.path.join(&sub.name)),
+                    .map(|sub| (found.path.join(&sub.name), false)),
             )
             .collect();
         if !changed.is_empty() {
@@ -280,10 +289,15 @@ pub(super) fn changed_paths(
         untracked: Untracked::No,
         tell_ignored: false,
         nested: Nested::Skip,
+        boot: working.repo.disk().boot_id(),
     };
     let found = Paths::default();
     scan::scan(&request, &found, monitor).map_err(crate::worktree::record::Error::from)?;
     let mut found = found.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found.sort();
+    // What was in a directory that is gone is brought back with it.
+    found.dedup_by(|(path, _), (before, is_gone)| *is_gone && path.is_within(before));
+    let mut found: Vec<RepoPath> = found.into_iter().map(|(path, _)| path).collect();
     not_brought(working, paths, &mut found)?;
     found.sort();
     found.dedup();

@@ -1,9 +1,10 @@
 //! From what was recorded to a tree.
 
 use crate::hash::Id;
+use crate::index::Tracked;
 use crate::object::tree::{Edit, Root, edit};
 use crate::object::{Entry, Node, What};
-use crate::path::{Pathspec, RepoPath};
+use crate::path::Pathspec;
 use crate::repo::Working;
 use crate::store::{Error as StoreError, Writer};
 use crate::worktree::{Walker, record};
@@ -38,14 +39,16 @@ pub(super) fn check_named(working: &Working<'_>, paths: &Pathspec) -> Result<(),
     Ok(())
 }
 
-/// Adds the entries of directories: those that are new or whose bits changed, and those in which
-/// something changed, whose times have moved with it.
+/// What was recorded, as edits of the tree `base`: with the entries of directories that are new or
+/// whose bits changed, and of those in which something changed, whose times have moved with it.
+/// Brings the rows of those directories into the recording.
 pub(super) fn with_directories(
     working: &Working<'_>,
     recording: &mut record::Recording,
+    base: Option<&Id>,
 ) -> Result<Vec<Edit>, Error> {
-    let mut edits = std::mem::take(&mut recording.edits);
-    let mut directories = std::mem::take(&mut recording.directories);
+    let mut edits = recording.edits.clone();
+    let mut directories = recording.directories.clone();
     for edit in &edits {
         let mut path = edit.path.clone();
         while let Some((parent, _)) = path.split() {
@@ -63,48 +66,39 @@ pub(super) fn with_directories(
         if stat.kind != crate::disk::FileKind::Directory {
             continue;
         }
-        let old = working.entry(&path)?.filter(Entry::is_directory);
+        let old = match base {
+            Some(base) => crate::repo::find_entry(working.repo.store(), base, &path)?,
+            None => None,
+        };
+        let old = old.filter(Entry::is_directory);
         let inherited = old.as_ref().map_or(0o755, |old| old.mode);
+        let empty = What::Directory { files: 0, bytes: 0, tree: Node::empty_id() };
         let entry = Entry {
             name: name.to_vec(),
             mode: if working.volume.exec_bits { stat.mode } else { inherited },
             mtime: Some(stat.mtime),
             attributes: old.as_ref().and_then(|old| old.attributes),
-            what: old
-                .map_or(What::Directory { files: 0, bytes: 0, tree: Node::empty_id() }, |old| {
-                    old.what
-                }),
+            what: old.map_or(empty, |old| old.what),
         };
-        recording.rows.push((path.clone(), Some(crate::index::Tracked::of_entry(&entry))));
+        recording.rows.push((path.clone(), Some(Tracked::of_entry(&entry))));
         edits.push(Edit { path, entry: Some(entry) });
     }
+    recording.rows.sort_by(|a, b| a.0.cmp(&b.0));
+    recording.rows.dedup_by(|later, earlier| {
+        let is_same = later.0 == earlier.0;
+        // A directory that took a file's place is both removed and given: what is there counts.
+        if is_same && later.1.is_some() {
+            earlier.1 = later.1.take();
+        }
+        is_same
+    });
     edits.sort_by(|a, b| a.path.cmp(&b.path));
-    // A directory that took a file's place is both removed and given: the directory counts.
-    let mut unique: Vec<Edit> = Vec::with_capacity(edits.len());
-    for edit in edits {
-        match unique.last_mut() {
-            Some(last) if last.path == edit.path => {
-                if edit.entry.is_some() {
-                    *last = edit;
-                }
-            }
-            _ => unique.push(edit),
+    edits.dedup_by(|later, earlier| {
+        let is_same = later.path == earlier.path;
+        if is_same && later.entry.is_some() {
+            earlier.entry = later.entry.take();
         }
-    }
-    let mut rows: Vec<(RepoPath, Option<crate::index::Tracked>)> =
-        std::mem::take(&mut recording.rows);
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut kept: Vec<(RepoPath, Option<crate::index::Tracked>)> = Vec::with_capacity(rows.len());
-    for (path, row) in rows {
-        match kept.last_mut() {
-            Some((last, known)) if *last == path => {
-                if row.is_some() {
-                    *known = row;
-                }
-            }
-            _ => kept.push((path, row)),
-        }
-    }
-    recording.rows = kept;
-    Ok(unique)
+        is_same
+    });
+    Ok(edits)
 }

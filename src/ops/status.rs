@@ -108,6 +108,7 @@ pub fn run(
         untracked: options.untracked,
         tell_ignored: options.ignored,
         nested: options.rules.nested.unwrap_or(Nested::Skip),
+        boot: repo.disk().boot_id(),
     };
     let summary =
         scan::scan(&request, &found, monitor).map_err(crate::worktree::record::Error::from)?;
@@ -118,6 +119,7 @@ pub fn run(
         judge(&working, change, &mut unstaged, &mut refreshed);
     }
     unstaged.sort_by(|a, b| a.path.cmp(&b.path));
+    leave_out_directories(&mut unstaged);
     found.untracked.sort_unstable_by(|a, b| crate::path::compare(a, b));
     found.ignored.sort_unstable_by(|a, b| crate::path::compare(a, b));
     let head = working.head.clone();
@@ -197,7 +199,13 @@ impl Visitor for Collect {
         }
         for change in found.changes {
             let path = found.path.join(&change.name);
-            if change.kind == ChangeKind::Added {
+            // What took the place of a directory is new; what was in the directory is told of.
+            let was_directory = change
+                .tracked
+                .as_ref()
+                .is_some_and(|tracked| matches!(tracked.what, Known::Directory));
+            let replaces = change.kind == ChangeKind::TypeChanged && was_directory;
+            if change.kind == ChangeKind::Added || replaces {
                 all.untracked.push(path.as_bytes().to_vec());
             } else {
                 all.changes.push((path, change));
@@ -231,7 +239,8 @@ fn judge(
     let status = match change.kind {
         ChangeKind::Added => Status::Added,
         ChangeKind::Deleted => Status::Deleted,
-        ChangeKind::TypeChanged => Status::TypeChanged,
+        ChangeKind::TypeChanged | ChangeKind::InTheWay => Status::TypeChanged,
+        ChangeKind::Modified => Status::Modified,
         ChangeKind::ModeOnly => {
             let is_directory = change.stat.is_some_and(|stat| stat.kind == FileKind::Directory);
             if is_directory && !working.volume.exec_bits {
@@ -288,6 +297,18 @@ fn same_content(working: &Working<'_>, path: &RepoPath, change: &scan::Change) -
         }
         _ => None,
     }
+}
+
+/// A directory that is gone is told by what was in it, unless that was nothing.
+fn leave_out_directories(unstaged: &mut Vec<Unstaged>) {
+    let is_told: Vec<bool> =
+        unstaged.windows(2).map(|two| two[1].path.is_within(&two[0].path)).collect();
+    let mut is_told = is_told.into_iter();
+    unstaged.retain(|change| {
+        let was_directory = change.old.as_ref().is_some_and(|known| known.what == Known::Directory);
+        let is_told = is_told.next().unwrap_or(false);
+        !(was_directory && is_told && change.status == Status::Deleted)
+    });
 }
 
 /// Keeps stats that were looked at again, if the index opens at once; it is only a cache.

@@ -365,11 +365,18 @@ impl<'s> Batch<'s> {
             let name = format!("{}-{random}", written.hash.short(32));
             let target = pack_path(written.class, &name);
             let folder = target[..target.len() - name.len() - 1].to_owned();
-            if folders.insert(folder.clone()) {
+            // Somebody else may remove the folder again while it is empty.
+            let mut placed_at = Err(io::ErrorKind::NotFound.into());
+            for _ in 0..8 {
                 disk::make_dirs(dir, folder.as_bytes()).map_err(Error::io("create", &folder))?;
+                placed_at = dir.rename(path.as_bytes(), dir, target.as_bytes());
+                match &placed_at {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    _ => break,
+                }
             }
-            dir.rename(path.as_bytes(), dir, target.as_bytes())
-                .map_err(Error::io("rename", &path))?;
+            placed_at.map_err(Error::io("rename", &path))?;
+            folders.insert(folder);
             let info = PackInfo {
                 class: written.class,
                 name: name.clone(),

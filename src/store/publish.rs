@@ -327,7 +327,12 @@ impl Store {
             for class in super::Class::ALL {
                 let path = pack_path(class, &name);
                 match self.dir.remove_file(path.as_bytes()) {
-                    Ok(()) => break,
+                    Ok(()) => {
+                        // Its folder goes too, if it was the last in it.
+                        let folder = &path[..path.len() - name.len() - 1];
+                        let _ = self.dir.remove_dir(folder.as_bytes());
+                        break;
+                    }
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     // It is garbage now; gc removes it.
                     Err(_) => break,

@@ -157,7 +157,8 @@ fn count_parts(mut changes: &[Change]) -> usize {
 
 /// Some files of one directory.
 struct Part {
-    dir: DirRef,
+    /// `None` if it is not there: then nothing in it is.
+    dir: Option<DirRef>,
     path: RepoPath,
     changes: Vec<Change>,
 }
@@ -234,9 +235,8 @@ pub fn record(request: Request<'_, '_>) -> Result<(Recording, scan::Summary), Er
             let (recorder, receiver, done) = (&recorder, &receiver, &done);
             scope.spawn(move || recorder.work(thread, receiver, done));
         }
-        let summary = scan::scan(&request.scan, &recorder, request.monitor);
-        done.store(true, Ordering::Release);
-        summary
+        let _done = SetAtEnd(&done);
+        scan::scan(&request.scan, &recorder, request.monitor)
     })?;
     if let Some(error) = locked(&recorder.failure).take() {
         return Err(error);
@@ -249,9 +249,22 @@ pub fn record(request: Request<'_, '_>) -> Result<(Recording, scan::Summary), Er
     recording.index = recorder
         .rows
         .map(|rows| rows.into_inner().unwrap_or_else(PoisonError::into_inner).into_writer());
+    // Of what could not be looked at nothing is recorded.
+    for (path, _) in &summary.unreadable {
+        recording.directories.remove(path);
+    }
     recording.edits.sort_by(|a, b| a.path.cmp(&b.path));
     recording.rows.sort_by(|a, b| a.0.cmp(&b.0));
     Ok((recording, summary))
+}
+
+/// Says that the scan has ended, by a panic as well, so that nobody waits for ever.
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 impl<'s> Recorder<'_, 's> {
@@ -321,7 +334,7 @@ impl<'s> Recorder<'_, 's> {
             }
             let path = part.path.join(&change.name);
             self.request.monitor.at(&path);
-            let entry = self.record_change(hand, &part.dir, &path, change, &mut mine)?;
+            let entry = self.record_change(hand, part.dir.as_ref(), &path, change, &mut mine)?;
             let Some(fresh) = entry else { continue };
             if self.assembly.is_some() {
                 rows.push(fresh.row);
@@ -360,23 +373,29 @@ impl<'s> Recorder<'_, 's> {
     fn record_change(
         &self,
         hand: &mut Hand<'_, 's>,
-        dir: &DirRef,
+        dir: Option<&DirRef>,
         path: &RepoPath,
         change: &Change,
         mine: &mut Recording,
     ) -> Result<Option<Fresh>, Error> {
         let tracked = change.tracked.as_ref();
         let Some(stat) = &change.stat else {
-            mine.deleted += 1;
+            let was_directory = tracked.is_some_and(|known| known.what == Known::Directory);
+            mine.deleted += u64::from(!was_directory);
             mine.edits.push(Edit { path: path.clone(), entry: None });
             mine.rows.push((path.clone(), None));
             return Ok(None);
         };
+        let Some(dir) = dir else { return Ok(None) };
         let read_at = (self.request.file_system_now)();
         let unread = |mine: &mut Recording, why| {
             mine.unread.push(Unread { path: path.clone(), why });
             Ok(None)
         };
+        if change.kind == ChangeKind::InTheWay {
+            let why = "a directory is recorded there of which not everything is here";
+            return unread(mine, Why::Unreadable(io::Error::other(why)));
+        }
         if let (ChangeKind::ModeOnly, Some(tracked)) = (&change.kind, tracked)
             && let Some(known) = tracked.to_entry()
         {
@@ -632,7 +651,7 @@ impl Recorder<'_, '_> {
                     .tracked
                     .as_ref()
                     .is_some_and(|tracked| mode.is_some_and(|mode| mode != tracked.mode));
-                if is_new || mode_differs {
+                if sub.is_meant && (is_new || mode_differs) {
                     outcome.directories.insert(path.join(&sub.name));
                 }
             }
@@ -644,7 +663,7 @@ impl Recorder<'_, '_> {
         while !changes.is_empty() {
             let rest = changes.split_off(part_length(&changes));
             let part = Part {
-                dir: found.dir.clone(),
+                dir: found.dir.cloned(),
                 path: path.clone(),
                 changes: std::mem::replace(&mut changes, rest),
             };
