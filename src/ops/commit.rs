@@ -1,8 +1,11 @@
 //! `commit`: records the working tree, or what was staged, or named paths.
 
+use std::collections::BTreeMap;
+
 use crate::clock::Time;
 use crate::hash::Id;
 use crate::index::{Base, Update, Updated};
+use crate::object::tree::Edit;
 use crate::object::{Commit, Header, Object, Signature, Sink, Source};
 use crate::path::{NameError, Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
@@ -213,8 +216,13 @@ fn attempt(
         Some(root) => (root, None),
         None => {
             let base = working.head_tree.as_ref();
+            // The scan compared with what is staged: of the paths that are recorded, what was
+            // staged goes along.
+            let recorded = recording.edits.clone();
+            recording.edits = with_staged(&working, &options.paths, recorded.clone())?;
             let edits = staging::with_directories(&working, &mut recording, base)?;
             let root = staging::apply(&mut writer, base, &edits)?;
+            recording.edits = recorded;
             // What was staged besides stays staged, on top of the new commit.
             let staged_tree = match working.staged {
                 Some(staged) if !options.everything => {
@@ -232,8 +240,8 @@ fn attempt(
     outcome.bytes = root.totals.bytes;
     writer.flush()?;
     let staged_tree = staged_tree.filter(|staged| *staged != tree);
-    let changes_nothing =
-        working.head_tree == Some(tree) || (working.head_tree.is_none() && outcome.added == 0);
+    let is_first_and_empty = working.base.tree.is_none() && outcome.added == 0;
+    let changes_nothing = working.head_tree == Some(tree) || is_first_and_empty;
     if changes_nothing && !options.allow_empty && !options.amend {
         // Stats that were looked at again are worth keeping all the same.
         refresh_index(&mut working, &mut recording);
@@ -255,6 +263,29 @@ fn attempt(
     let base = Base { commit: Some(commit), tree: Some(staged_tree.unwrap_or(tree)) };
     keep_index(&mut working, recording, base)?;
     Ok(outcome)
+}
+
+/// What was staged of these paths, with what was recorded over it, sorted by path.
+fn with_staged(
+    working: &Working<'_>,
+    paths: &Pathspec,
+    recorded: Vec<Edit>,
+) -> Result<Vec<Edit>, Error> {
+    let Some(staged) = working.staged else { return Ok(recorded) };
+    let mut edits: BTreeMap<RepoPath, Edit> = BTreeMap::new();
+    crate::diff::trees::<_, StoreError>(
+        working.repo.store(),
+        Some(&staged.base),
+        Some(&staged.tree),
+        paths,
+        &mut |change| {
+            let edit = Edit { path: change.path, entry: change.new };
+            edits.insert(edit.path.clone(), edit);
+            Ok(())
+        },
+    )?;
+    edits.extend(recorded.into_iter().map(|edit| (edit.path.clone(), edit)));
+    Ok(edits.into_values().collect())
 }
 
 /// Commits the staged tree as it is: no file is looked at.
@@ -305,7 +336,7 @@ fn commit_staged(
 enum Rebased {
     AsIs(Id),
     /// What was staged, to be applied to HEAD's tree.
-    Onto(Vec<crate::object::tree::Edit>),
+    Onto(Vec<Edit>),
 }
 
 fn rebased(working: &Working<'_>, tree: Id, base: Id) -> Result<Rebased, Error> {
@@ -320,7 +351,7 @@ fn rebased(working: &Working<'_>, tree: Id, base: Id) -> Result<Rebased, Error> 
         Some(&tree),
         &Pathspec::all(),
         &mut |change| {
-            edits.push(crate::object::tree::Edit { path: change.path, entry: change.new });
+            edits.push(Edit { path: change.path, entry: change.new });
             Ok(())
         },
     )?;

@@ -7,6 +7,7 @@
 //! written again, and anything else is the user's and stays.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -208,6 +209,8 @@ pub(super) fn carry_out(
     if !plan.pending.refs.is_empty() {
         repo.store().publish(publication)?;
     }
+    // Without the note nobody makes up for what never became durable.
+    working.tree.root.sync_file_system().map_err(StoreError::io("sync", "the working tree"))?;
     remove_note(repo)?;
     Ok(applied)
 }
@@ -271,12 +274,18 @@ pub(super) fn finish_interrupted(
     }
     let _lock = lock(repo)?;
     let Some(pending) = read_note(repo)? else { return Ok(()) };
+    // Whoever left it may have died before it was durable; from here on it must not be lost.
+    repo.store().dir().sync().map_err(StoreError::io("sync", FILE))?;
     monitor.notice(&format!("finishing an interrupted '{}'", pending.verb));
     let mut working = repo.working(&Rules::default(), monitor)?;
     let paths: Vec<RepoPath> =
         pending.paths.iter().filter_map(|path| RepoPath::new(path.clone()).ok()).collect();
     let pathspec = if paths.is_empty() { Pathspec::all() } else { Pathspec::of_paths(paths) };
     let mut steps = Vec::new();
+    // Where something may have been written beside its place, whatever has become of it.
+    let given = pending.paths.iter().filter_map(|path| RepoPath::new(path.clone()).ok());
+    let mut parents: BTreeSet<RepoPath> =
+        given.filter_map(|path| path.split().map(|(parent, _)| parent)).collect();
     let mut rows: Vec<(RepoPath, Option<Tracked>)> = Vec::new();
     {
         let mut finder =
@@ -289,6 +298,7 @@ pub(super) fn finish_interrupted(
             &pathspec,
             &mut |change| {
                 let step = Step { path: change.path, old: change.old, new: change.new };
+                parents.extend(step.path.split().map(|(parent, _)| parent));
                 match finder.look(&step)? {
                     Found::Change => steps.push(step),
                     Found::Write => steps.push(Step { old: None, ..step }),
@@ -301,7 +311,7 @@ pub(super) fn finish_interrupted(
             },
         )?;
     }
-    remove_leftovers(&working, &steps);
+    remove_leftovers(&working, &parents);
     monitor.begin(Stage::Writing, Some(steps.len() as u64), None);
     let mut applied = apply(&working, &steps, monitor)?;
     applied.rows.extend(rows);
@@ -320,27 +330,22 @@ pub(super) fn finish_interrupted(
             Err(error) => return Err(error.into()),
         }
     }
+    // Without the note nobody makes up for what never became durable.
+    working.tree.root.sync_file_system().map_err(StoreError::io("sync", "the working tree"))?;
     remove_note(repo)
 }
 
 /// Removes files that were written beside those they were to replace.
-fn remove_leftovers(working: &Working<'_>, steps: &[Step]) {
+fn remove_leftovers(working: &Working<'_>, parents: &BTreeSet<RepoPath>) {
     let mut walker = Walker::new(working.tree.root.clone());
-    let mut last = None;
-    for step in steps {
-        let Some((parent, _)) = step.path.split() else { continue };
-        if last.as_ref() == Some(&parent) {
-            continue;
-        }
-        if let Ok(dir) = walker.open(&parent) {
-            for found in dir.list().unwrap_or_default() {
-                if crate::path::is_temporary(&found.name) {
-                    // What stays is passed over by every scan.
-                    let _ = dir.remove_file(&found.name);
-                }
+    for parent in parents {
+        let Ok(dir) = walker.open(parent) else { continue };
+        for found in dir.list().unwrap_or_default() {
+            if crate::path::is_temporary(&found.name) {
+                // What stays is passed over by every scan.
+                let _ = dir.remove_file(&found.name);
             }
         }
-        last = Some(parent);
     }
 }
 

@@ -334,7 +334,7 @@ fn survives_power_loss(verb: &Verb, pains: Pains) {
         for kind in 0..kinds {
             let survival = SURVIVALS[(survivors as usize + kind) % 4];
             let left = disk.image_after_power_loss(survival);
-            if pains == Pains::Great {
+            if pains == Pains::Great && kind == 0 {
                 // Once more, in what the next command does. All pairs are too many.
                 survives_twice(&story, &left, finished, survivors);
             }
