@@ -53,9 +53,8 @@ enum Sort {
 
 fn sort(path: &str) -> Sort {
     let path = path.strip_prefix(".annals/").unwrap();
-    if path.starts_with("packs/") || path == "format" || path == "worktree" {
-        Sort::Truth
-    } else if path.starts_with("journal/") && !path.ends_with("lock") {
+    let is_journal = path.starts_with("journal/") && !path.ends_with("lock");
+    if is_journal || path.starts_with("packs/") || path == "format" || path == "worktree" {
         Sort::Truth
     } else if path.starts_with("lookup/") || path.starts_with("index/") || path == "volume" {
         Sort::Derived

@@ -48,24 +48,23 @@ impl Journal {
         let all: BTreeSet<u64> = records.iter().chain(&checkpoints).copied().collect();
         for &number in &all {
             if records.contains(&number) {
-                match self.check_record(number, last.as_ref(), &mut pending)? {
-                    Some((record, hash)) => {
-                        for effect in &record.effects {
-                            if let Effect::Skips { number, .. } = effect {
-                                skipped.insert(*number);
-                            }
-                        }
-                        let follows = state.as_ref().is_some_and(|state| {
-                            (state.number + 1..number).all(|number| skipped.contains(&number))
-                        });
-                        last = Some(Last { number, hash, effects: record.effects.clone() });
-                        state = state.filter(|_| follows);
-                        if let Some(state) = &mut state {
-                            state.apply(record, hash);
+                // If there is none, its successor may skip it: then the state goes on.
+                if let Some((record, hash)) =
+                    self.check_record(number, last.as_ref(), &mut pending)?
+                {
+                    for effect in &record.effects {
+                        if let Effect::Skips { number, .. } = effect {
+                            skipped.insert(*number);
                         }
                     }
-                    // Its successor may skip it: then the state goes on.
-                    None => {}
+                    let follows = state.as_ref().is_some_and(|state| {
+                        (state.number + 1..number).all(|number| skipped.contains(&number))
+                    });
+                    last = Some(Last { number, hash, effects: record.effects.clone() });
+                    state = match state.filter(|_| follows) {
+                        Some(state) => Some(self.after(state, record, hash)?),
+                        None => None,
+                    };
                 }
             }
             if checkpoints.contains(&number) {

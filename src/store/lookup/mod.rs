@@ -180,7 +180,7 @@ impl Lookup {
         }
     }
 
-    /// Merges runs until each is [`FACTOR`] times the next, leaving out packs that have left.
+    /// Merges runs until each is eight times the next, leaving out packs that have left.
     pub fn tidy(&mut self, state: &State) {
         while let [.., older, newer] = &self.runs[..] {
             if older.len() >= FACTOR * newer.len().max(1) {
