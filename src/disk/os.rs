@@ -177,6 +177,9 @@ impl OsDir {
     }
 }
 
+/// A directory of so many names is looked at by several threads.
+const SHARED_FROM: usize = 4096;
+
 impl Dir for OsDir {
     fn list(&self) -> io::Result<Vec<Found>> {
         let mut found = Vec::new();
@@ -192,16 +195,37 @@ impl Dir for OsDir {
         // Directories give names in the order of a hash; asking in the order of the inodes reads
         // each block of the inode table once when nothing is cached.
         names.sort_unstable_by_key(|&(inode, _)| inode);
-        let mut scanned = Vec::with_capacity(names.len());
-        for (_, name) in names {
-            let asked = &name[..];
-            match retry(|| rustix::fs::statat(&self.fd, asked, AtFlags::SYMLINK_NOFOLLOW)) {
-                Ok(stat) => scanned.push((name, Ok(to_stat(&stat)))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => scanned.push((name, Err(error))),
+        let ask = |names: Vec<(u64, Vec<u8>)>| {
+            let mut scanned = Vec::with_capacity(names.len());
+            for (_, name) in names {
+                let asked = &name[..];
+                match retry(|| rustix::fs::statat(&self.fd, asked, AtFlags::SYMLINK_NOFOLLOW)) {
+                    Ok(stat) => scanned.push((name, Ok(to_stat(&stat)))),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => scanned.push((name, Err(error))),
+                }
             }
+            scanned
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        if names.len() < SHARED_FROM || threads == 1 {
+            return Ok(ask(names));
         }
-        Ok(scanned)
+        // Of a very large directory the names are asked about by several threads.
+        let share = names.len().div_ceil(threads);
+        std::thread::scope(|scope| {
+            let mut others = Vec::new();
+            while names.len() > share {
+                let theirs = names.split_off(names.len() - share);
+                others.push(scope.spawn(|| ask(theirs)));
+            }
+            let mut scanned = ask(names);
+            for other in others {
+                let part = other.join().map_err(|_| io::Error::other("a thread died"))?;
+                scanned.extend(part);
+            }
+            Ok(scanned)
+        })
     }
 
     fn stat(&self, path: &[u8]) -> io::Result<Stat> {

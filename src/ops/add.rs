@@ -74,7 +74,7 @@ fn attempt(
 ) -> Result<Outcome, Error> {
     let mut working = repo.working(&options.rules, monitor)?;
     if options.force {
-        working.ignore = crate::worktree::ignore::Ignore::default();
+        working.ignore = crate::worktree::ignore::Ignore::nothing();
     }
     staging::check_named(&working, &options.paths)?;
     let actor = options.actor.to_actor();
@@ -108,7 +108,10 @@ fn attempt(
         unread: std::mem::take(&mut recording.unread),
         unreadable: summary.unreadable,
         refused: summary.refused,
-        nested: summary.nested,
+        nested: match options.rules.nested {
+            Some(Nested::Data) => Vec::new(),
+            _ => summary.nested,
+        },
         ..Outcome::default()
     };
     let mut edits = recording.edits.iter().peekable();

@@ -20,8 +20,10 @@ use super::lookup::Indexed;
 use super::pack::{Frame, FrameBuilder, Level, PackWriter, Written, frame};
 use super::{Class, Effect, Error, PackInfo, Publication, State, Store, pack_path};
 
-/// A frame is finished when it has so many bytes.
+/// A frame of content is finished when it has so many bytes.
 const FRAME_BYTES: usize = 1 << 20;
+/// A frame of metadata: smaller, because a few nodes of it are read at a time.
+const META_FRAME_BYTES: usize = 256 << 10;
 /// Chunks of at least so many bytes stand alone if they do not compress.
 const ALONE_BYTES: usize = 32 << 10;
 /// Packs have at least so many bytes before they are sealed.
@@ -545,7 +547,8 @@ impl<'b, 's> Writer<'b, 's> {
     /// Puts a chunk list node, wherever chunk lists belong.
     fn gather(&mut self, class: Class, kind: Kind, id: Id, bytes: &[u8]) -> Result<(), Error> {
         let builder = &mut self.frames[class as usize];
-        if builder.len() + bytes.len() > FRAME_BYTES && !builder.is_empty() {
+        let most = if class == Class::Meta { META_FRAME_BYTES } else { FRAME_BYTES };
+        if builder.len() + bytes.len() > most && !builder.is_empty() {
             let frame = builder.finish(Level::Fast);
             self.batch.push_frame(class, &frame)?;
         }

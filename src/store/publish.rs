@@ -14,7 +14,7 @@ use crate::object::{Commit, Node, Source};
 
 use super::batch::remove_folder;
 use super::journal::Slot;
-use super::{Effect, Error, Identity, Lookup, Record, Sealed, State, Store, Target, pack_path};
+use super::{Effect, Error, Identity, Record, Sealed, State, Store, Target, pack_path};
 
 /// A move of one ref, if it is where it is thought to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,15 +122,12 @@ impl Store {
                 return Err(Error::Moved { name: edit.name.clone() });
             }
         }
-        let Some(sealed) = &publication.sealed else {
-            return self.check_targets(state, publication, &Lookup::default());
-        };
-        if state.number != sealed.base {
+        if let Some(sealed) = &publication.sealed
+            && state.number != sealed.base
+        {
             self.check_relied(state, sealed)?;
         }
-        let mut own = Lookup::default();
-        own.add(sealed.indexed.clone());
-        self.check_targets(state, publication, &own)
+        self.check_targets(state, publication)
     }
 
     /// Every pack that was relied on is there, or everything in it is in another that is.
@@ -164,32 +161,27 @@ impl Store {
     }
 
     /// Closure: what a ref will point to is there, and so is what a commit is made of.
-    fn check_targets(
-        &self,
-        state: &State,
-        publication: &Publication,
-        own: &Lookup,
-    ) -> Result<(), Error> {
-        let mut with_own = State::default();
-        if let Some(sealed) = &publication.sealed {
-            with_own.packs =
-                sealed.packs.iter().map(|pack| (pack.name.clone(), pack.clone())).collect();
-        }
+    fn check_targets(&self, state: &State, publication: &Publication) -> Result<(), Error> {
+        // A few ids are asked for: looking through the new tables costs less than sorting them.
+        let own = |kind: Kind, id: &Id| {
+            let sealed = publication.sealed.as_ref()?;
+            sealed.indexed.iter().find_map(|pack| pack.find(kind, id))
+        };
         let lookup = self.lookup();
         let has = |kind: Kind, id: &Id| {
             // The empty tree may be named without ever having been stored.
             (kind == Kind::Tree && *id == Node::empty_id())
-                || own.find(&with_own, kind, id).is_some()
+                || own(kind, id).is_some()
                 || lookup.find(state, kind, id).is_some()
         };
         for edit in &publication.edits {
             let Some(Target::Id(id)) = &edit.new else { continue };
             let bad = |why| Error::BadTarget { name: edit.name.clone(), id: *id, why };
-            let is_new = own.find(&with_own, Kind::Commit, id).is_some();
+            let is_new = own(Kind::Commit, id).is_some();
             if has(Kind::Commit, id) {
                 // An old commit was closed when it was published.
                 if is_new {
-                    let commit: Commit = match own.find(&with_own, Kind::Commit, id) {
+                    let commit: Commit = match own(Kind::Commit, id) {
                         Some(place) => self.object_at(&place, id)?,
                         None => self.object(id)?,
                     };

@@ -63,6 +63,12 @@ impl RunBuilder {
         Self { row_bytes, rows: Vec::new() }
     }
 
+    /// A run of these rows, one after the other, in order.
+    pub fn of_rows(row_bytes: usize, rows: Vec<u8>) -> Self {
+        debug_assert!(row_bytes >= KEY && rows.len().is_multiple_of(row_bytes));
+        Self { row_bytes, rows }
+    }
+
     /// Appends a row; its key is not below the last.
     pub fn push(&mut self, row: &[u8]) {
         debug_assert_eq!(row.len(), self.row_bytes);
@@ -98,16 +104,6 @@ impl RunBuilder {
         head[48..56].copy_from_slice(&checksum.to_le_bytes());
         (head, self.rows)
     }
-
-    /// Writes the run into a new file. It is synced only if it is too large to be verified
-    /// whenever it is opened.
-    pub fn write(self, dir: &dyn Dir, path: &str, extra: &[u8]) -> io::Result<()> {
-        let (head, rows) = self.finish(extra);
-        let file = dir.create(path.as_bytes(), 0o444)?;
-        file.write_at(&head, 0)?;
-        file.write_at(&rows, head.len() as u64)?;
-        if rows.len() > VERIFY_UP_TO { file.sync() } else { Ok(()) }
-    }
 }
 
 impl SortedRun {
@@ -140,8 +136,18 @@ impl SortedRun {
     /// Opens a run that was built in memory.
     pub fn from_builder(builder: RunBuilder, extra: &[u8]) -> Option<Self> {
         let (mut bytes, rows) = builder.finish(extra);
+        bytes.reserve_exact(rows.len());
         bytes.extend_from_slice(&rows);
+        drop(rows);
         Self::open(Bytes::new(bytes))
+    }
+
+    /// Writes the run into a new file. It is synced only if it is too large to be verified
+    /// whenever it is opened.
+    pub fn write(&self, dir: &dyn Dir, path: &str) -> io::Result<()> {
+        let file = dir.create(path.as_bytes(), 0o444)?;
+        file.write_at(&self.bytes, 0)?;
+        if self.bytes.len() - self.rows > VERIFY_UP_TO { file.sync() } else { Ok(()) }
     }
 
     /// Verifies the rows, whatever their size.

@@ -44,6 +44,8 @@ pub struct Ignore {
     innermost: Option<Arc<Level>>,
     git: GitRules,
     case: Case,
+    /// No rule counts, whatever is found on the way.
+    is_off: bool,
 }
 
 /// The rules of one file.
@@ -58,12 +60,18 @@ struct Level {
 impl Ignore {
     /// No rules but those that will be found on the way.
     pub fn new(git: GitRules, case: Case) -> Self {
-        Self { innermost: None, git, case }
+        Self { innermost: None, git, case, is_off: false }
+    }
+
+    /// No rules at all: nothing is ignored.
+    pub fn nothing() -> Self {
+        Self { is_off: true, ..Self::default() }
     }
 
     /// The names of the files whose rules count, least important first.
     pub fn rule_files(&self) -> &'static [&'static [u8]] {
         match self.git {
+            _ if self.is_off => &[],
             GitRules::Ignore => &[RULE_FILE],
             GitRules::Obey => &[GIT_RULE_FILE, RULE_FILE],
         }

@@ -1,3 +1,4 @@
-//! Random histories against plain maps.
+//! Random histories against plain maps, and what commands cost in operations.
 
+mod counted;
 mod repository;

@@ -57,6 +57,36 @@ pub struct Indexed {
     pub contents: Vec<(Id, Id)>,
 }
 
+impl Indexed {
+    /// Where an object is in this pack, found by looking at one after the other.
+    pub fn find(&self, kind: Kind, id: &Id) -> Option<Place> {
+        let mut frame_offset = HEADER_BYTES;
+        let mut objects = self.table.objects.iter();
+        for (number, frame) in self.table.frames.iter().enumerate() {
+            let mut offset = 0;
+            for row in objects.by_ref().take(frame.objects as usize) {
+                if row.id == *id && row.kind == kind.number() {
+                    return Some(Place {
+                        pack: self.name.clone(),
+                        class: self.class,
+                        kind: Some(kind),
+                        frame: u32::try_from(number).ok()?,
+                        frame_offset,
+                        stored: frame.stored,
+                        raw: frame.raw,
+                        form: frame.form,
+                        offset,
+                        length: row.length,
+                    });
+                }
+                offset += row.length;
+            }
+            frame_offset += u64::from(frame.stored);
+        }
+        None
+    }
+}
+
 /// A run over some packs.
 #[derive(Debug)]
 pub struct PackRun {
@@ -164,8 +194,7 @@ impl PackRun {
             extra.push_pack(&pack.name, pack.class, &frames);
         }
         rows.sort_unstable();
-        let mut builder = RunBuilder::new(ROW);
-        rows.iter().for_each(|row| builder.push(row));
+        let builder = RunBuilder::of_rows(ROW, rows.into_flattened());
         Self::open(SortedRun::from_builder(builder, &extra.finish())?)
     }
 
@@ -235,11 +264,7 @@ impl PackRun {
 
     /// Writes the run into a new file.
     pub fn write(&self, dir: &dyn Dir, path: &str) -> io::Result<()> {
-        let mut builder = RunBuilder::new(ROW);
-        for index in 0..self.run.len() {
-            builder.push(self.run.row(index));
-        }
-        builder.write(dir, path, self.run.extra())
+        self.run.write(dir, path)
     }
 
     /// How many rows it has.

@@ -84,8 +84,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     if let Some(id) = &recorded.commit {
         let rate = bytes_text((recorded.bytes_read as f64 / seconds.max(0.001)) as u64);
         output.say(format!(
-            "Recorded {} files, {}, as {}: {} stored, in {seconds:.1} s ({rate}/s)",
+            "Recorded {} {}, {}, as {}: {} stored, in {seconds:.1} s ({rate}/s)",
             recorded.files,
+            if recorded.files == 1 { "file" } else { "files" },
             bytes_text(recorded.bytes),
             id.short(8),
             bytes_text(recorded.bytes_stored),

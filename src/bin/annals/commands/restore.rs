@@ -59,7 +59,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         let (written, removed) = (outcome.written, outcome.removed);
         let bytes = bytes_text(outcome.bytes);
         if options.worktree {
-            output.say(format!("Restored {written} files ({bytes}), removed {removed}"))?;
+            let files = if written == 1 { "file" } else { "files" };
+            output.say(format!("Restored {written} {files} ({bytes}), removed {removed}"))?;
         }
         if args.staged {
             output.say(format!("Took back {} paths", outcome.unstaged))?;

@@ -1,0 +1,104 @@
+//! Cost follows the change: counted in operations on the disk, never in seconds.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use annals::clock::{Env, SeededRandom, SteppingClock, Time};
+use annals::disk::{Counts, Disk, FaultyDisk, MemoryDisk};
+use annals::ops::{self, commit, init, status};
+use annals::path::{Pathspec, RepoPath};
+use annals::progress::Silent;
+use annals::repo::{Person, Repository};
+
+const DIRECTORIES: usize = 40;
+const FILES_IN_EACH: usize = 50;
+
+fn person() -> Person {
+    Person { name: "A".into(), email: "a@example.org".into() }
+}
+
+fn env(seed: u64) -> Env {
+    Env {
+        clock: Arc::new(SteppingClock::new(Time::from_seconds(1_700_100_000), 1)),
+        random: Arc::new(SeededRandom::new(seed)),
+    }
+}
+
+/// Two thousand files of 4 KiB, recorded long after they were written.
+fn recorded() -> (MemoryDisk, FaultyDisk) {
+    let disk = MemoryDisk::new();
+    for directory in 0..DIRECTORIES {
+        for file in 0..FILES_IN_EACH {
+            let bytes = format!("{directory} {file}\n").repeat(500);
+            disk.write(&format!("/w/d{directory:02}/f{file:02}"), bytes.as_bytes());
+        }
+    }
+    disk.set_time(Time::from_seconds(1_700_050_000));
+    let counting = FaultyDisk::new(Arc::new(disk.clone()));
+    let any: Arc<dyn Disk> = Arc::new(counting.clone());
+    let (repo, _) = init::run(any, Path::new("/w"), env(1), &init::Options::new(person())).unwrap();
+    let outcome = commit::run(&repo, &commit::Options::new("all", person()), &Silent).unwrap();
+    assert_eq!(outcome.added as usize, DIRECTORIES * FILES_IN_EACH);
+    disk.set_time(Time::from_seconds(1_700_060_000));
+    (disk, counting)
+}
+
+fn counted(counting: &FaultyDisk, seed: u64, verb: impl FnOnce(&Repository)) -> Counts {
+    let any: Arc<dyn Disk> = Arc::new(counting.clone());
+    let repo = Repository::open(any, Path::new("/w"), env(seed)).unwrap();
+    counting.reset_counts();
+    verb(&repo);
+    counting.counts()
+}
+
+#[test]
+fn committing_again_reads_no_file() {
+    let (_, counting) = recorded();
+    let counts = counted(&counting, 2, |repo| {
+        let again = commit::run(repo, &commit::Options::new("again", person()), &Silent);
+        assert!(matches!(again, Err(ops::Error::NothingToCommit)));
+    });
+    assert!(counts.scanned as usize >= DIRECTORIES * FILES_IN_EACH);
+    // The index is mapped and the newest record looked at; of two thousand files none is opened.
+    assert!(counts.opens <= 60, "{} files opened", counts.opens);
+    assert!(counts.bytes_read < 64 * 1024, "{} bytes read", counts.bytes_read);
+}
+
+#[test]
+fn status_of_an_unchanged_tree_reads_no_file() {
+    let (_, counting) = recorded();
+    let counts = counted(&counting, 3, |repo| {
+        let found = status::run(repo, &status::Options::default(), &Silent).unwrap();
+        assert!(found.is_clean());
+    });
+    assert!(counts.opens <= 60, "{} files opened", counts.opens);
+    assert!(counts.bytes_read < 64 * 1024, "{} bytes read", counts.bytes_read);
+}
+
+#[test]
+fn one_changed_file_is_all_that_is_read_and_little_is_written() {
+    let (disk, counting) = recorded();
+    disk.write("/w/d17/f23", &b"changed\n".repeat(500));
+    disk.set_time(Time::from_seconds(1_700_070_000));
+    let counts = counted(&counting, 4, |repo| {
+        let outcome = commit::run(repo, &commit::Options::new("one", person()), &Silent).unwrap();
+        assert_eq!((outcome.modified, outcome.bytes_read), (1, 4_000));
+    });
+    assert!(counts.bytes_read < 256 * 1024, "{} bytes read", counts.bytes_read);
+    assert!(counts.bytes_written < 128 * 1024, "{} bytes written", counts.bytes_written);
+}
+
+#[test]
+fn a_named_path_is_committed_without_looking_at_any_other() {
+    let (disk, counting) = recorded();
+    disk.write("/w/d17/f23", &b"changed\n".repeat(500));
+    disk.set_time(Time::from_seconds(1_700_070_000));
+    let counts = counted(&counting, 5, |repo| {
+        let mut options = commit::Options::new("one", person());
+        options.paths = Pathspec::of_paths([RepoPath::new("d17/f23").unwrap()]);
+        let outcome = commit::run(repo, &options, &Silent).unwrap();
+        assert_eq!(outcome.modified, 1);
+    });
+    assert!(counts.scanned < 200, "{} names looked at", counts.scanned);
+    assert!(counts.bytes_written < 128 * 1024, "{} bytes written", counts.bytes_written);
+}
