@@ -1,5 +1,6 @@
 //! `restore`: brings files back as they were recorded, in the working tree or in what is staged.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use crate::diff;
@@ -13,7 +14,7 @@ use crate::progress::Monitor;
 use crate::repo::{Person, Repository, Rules, Working, find_entry};
 use crate::store::{Batch, Error as StoreError, Publication, Store};
 use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Untracked, Visitor};
-use crate::worktree::{Failed, Step};
+use crate::worktree::{Failed, Step, Walker};
 
 use super::pending::{self, Pending, Plan};
 use super::{Error, moved, revisions, staging};
@@ -155,8 +156,7 @@ fn bring_back(
             },
         )?;
     }
-    steps.sort_by(|a, b| a.path.cmp(&b.path));
-    steps.dedup_by(|a, b| a.path == b.path);
+    with_parents(working, goal.as_ref(), &mut steps)?;
     if options.dry_run {
         outcome.would_change.extend(steps.into_iter().map(|step| step.path));
         return Ok(());
@@ -208,6 +208,36 @@ fn matches_anything(
     }
     let differs = diff::differ(working.repo.store(), None, goal, &options.paths)?;
     Ok(differs)
+}
+
+/// Adds the directories that the steps need and that are not there; sorts, each path once.
+pub(super) fn with_parents(
+    working: &Working<'_>,
+    goal: Option<&Id>,
+    steps: &mut Vec<Step>,
+) -> Result<(), Error> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    let mut looked_at: BTreeSet<RepoPath> = BTreeSet::new();
+    let mut missing = Vec::new();
+    for step in steps.iter().filter(|step| step.new.is_some()) {
+        let mut path = step.path.clone();
+        while let Some((parent, _)) = path.split() {
+            if parent.is_root() || !looked_at.insert(parent.clone()) {
+                break;
+            }
+            if walker.open(&parent).is_err()
+                && let Some(goal) = goal
+            {
+                let new = find_entry(working.repo.store(), goal, &parent)?;
+                missing.push(Step { path: parent.clone(), old: None, new });
+            }
+            path = parent;
+        }
+    }
+    steps.append(&mut missing);
+    steps.sort_by(|a, b| a.path.cmp(&b.path));
+    steps.dedup_by(|a, b| a.path == b.path);
+    Ok(())
 }
 
 /// A step for a path and, if a directory is to be there, for everything in it.

@@ -320,9 +320,7 @@ fn add_changed(
         };
         super::restore::expand(working.repo.store(), path, new, steps)?;
     }
-    steps.sort_by(|a, b| a.path.cmp(&b.path));
-    steps.dedup_by(|a, b| a.path == b.path);
-    Ok(())
+    super::restore::with_parents(working, goal.as_ref(), steps)
 }
 
 /// The paths where something unsaved stands in the way of the steps.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::disk::FileRef;
 
 /// How many bytes of decompressed frames are kept.
-const KEEP_BYTES: usize = 96 << 20;
+const KEEP_BYTES: usize = 64 << 20;
 /// How many pack files are kept open.
 const KEEP_FILES: usize = 256;
 

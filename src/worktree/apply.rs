@@ -173,7 +173,7 @@ fn finish_directories(target: Target<'_>, steps: &[Step], applied: &mut Applied)
     }
 }
 
-/// Runs of steps in one directory: what one thread does at a time.
+/// What one thread takes at a time: neighbours share frames, but a few large files are shared out.
 const GROUP: usize = 64;
 
 fn write_files(
@@ -189,15 +189,16 @@ fn write_files(
     let stop = AtomicBool::new(false);
     let outcome = Mutex::new((std::mem::take(applied), None::<StoreError>));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let group = (files.len() / (threads * 8)).clamp(1, GROUP);
     let work = || {
         let mut dirs = Walker::new(target.root.clone());
         let mut mine = Applied::default();
         while !stop.load(Ordering::Relaxed) {
-            let start = next.fetch_add(GROUP, Ordering::Relaxed);
+            let start = next.fetch_add(group, Ordering::Relaxed);
             if start >= files.len() {
                 break;
             }
-            for step in &files[start..files.len().min(start + GROUP)] {
+            for step in &files[start..files.len().min(start + group)] {
                 match write_one(target, &mut dirs, step, &mut mine) {
                     Ok(()) => {}
                     Err(Failure::Io(error)) => {
