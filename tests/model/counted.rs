@@ -78,7 +78,7 @@ fn status_of_an_unchanged_tree_reads_no_file() {
 #[test]
 fn one_changed_file_is_all_that_is_read_and_little_is_written() {
     let (disk, counting) = recorded();
-    disk.write("/w/d17/f23", &b"changed\n".repeat(500));
+    disk.write("/w/d17/f23", b"changed\n".repeat(500));
     disk.set_time(Time::from_seconds(1_700_070_000));
     let counts = counted(&counting, 4, |repo| {
         let outcome = commit::run(repo, &commit::Options::new("one", person()), &Silent).unwrap();
@@ -91,7 +91,7 @@ fn one_changed_file_is_all_that_is_read_and_little_is_written() {
 #[test]
 fn a_named_path_is_committed_without_looking_at_any_other() {
     let (disk, counting) = recorded();
-    disk.write("/w/d17/f23", &b"changed\n".repeat(500));
+    disk.write("/w/d17/f23", b"changed\n".repeat(500));
     disk.set_time(Time::from_seconds(1_700_070_000));
     let counts = counted(&counting, 5, |repo| {
         let mut options = commit::Options::new("one", person());
