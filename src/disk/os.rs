@@ -207,10 +207,11 @@ impl Dir for OsDir {
             }
             scanned
         };
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        if names.len() < SHARED_FROM || threads == 1 {
+        if names.len() < SHARED_FROM {
             return Ok(ask(names));
         }
+        // Asking how many there are reads several files: not for every directory.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         // Of a very large directory the names are asked about by several threads.
         let share = names.len().div_ceil(threads);
         std::thread::scope(|scope| {
