@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 
 use crate::disk::{self, Lock, Wait};
 use crate::hash::{Id, Kind, hex};
-use crate::object::{Manifest, Object, Sink, Table, TableRow};
+use crate::object::{Manifest, Object, Sink, Table};
 
 use super::lookup::Indexed;
 use super::pack::{Frame, FrameBuilder, Level, PackWriter, Written, frame};
@@ -502,20 +502,7 @@ pub(super) fn remove_folder(store: &Store, folder: &str) {
 
 /// The table object of a content pack.
 fn table_of(written: &Written) -> Option<Table> {
-    let kind = match written.class {
-        Class::Meta => return None,
-        Class::List => Kind::List,
-        Class::Near | Class::Data => Kind::Chunk,
-    };
-    let mut rows: Vec<TableRow> = written
-        .table
-        .objects
-        .iter()
-        .map(|row| TableRow { id: row.id, length: row.length })
-        .collect();
-    rows.sort_unstable();
-    rows.dedup_by_key(|row| row.id);
-    Some(Table { kind: kind.number(), rows })
+    written.table.to_object(written.class)
 }
 
 /// One thread's door into a batch.

@@ -8,9 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::codec;
 use crate::hash::{Id, Kind};
-use crate::object::{
-    Attributes, Commit, List, Manifest, Node, Object, Source, Table, TableRow, Tag,
-};
+use crate::object::{Attributes, Commit, List, Manifest, Node, Object, Source, Table, Tag};
 use crate::path::RepoPath;
 use crate::progress::{Monitor, Stage};
 
@@ -222,15 +220,7 @@ impl Check<'_, '_> {
         };
         match self.store.object::<Table>(&id) {
             Ok(object) => {
-                let mut rows: Vec<TableRow> = table
-                    .objects
-                    .iter()
-                    .map(|row| TableRow { id: row.id, length: row.length })
-                    .collect();
-                rows.sort_unstable();
-                rows.dedup_by_key(|row| row.id);
-                let kind = if info.class == Class::List { Kind::List } else { Kind::Chunk };
-                if object.rows != rows || object.kind != kind.number() {
+                if table.to_object(info.class) != Some(object) {
                     let text = "its table object does not say what is in it".to_owned();
                     finding("E_TABLE", Damage::Object, text);
                 }

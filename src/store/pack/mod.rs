@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::codec::{self, Decode, Encode, Validate};
 use crate::hash::{Id, Kind};
-use crate::object::MOST_OBJECTS;
+use crate::object::{MOST_OBJECTS, Table, TableRow};
 
 pub use frame::{Frame, FrameBuilder, Level, MOST_FRAME_BYTES};
 pub use reader::{Outcome, PackReader, check_pack, read_table};
@@ -126,6 +126,22 @@ pub struct PackTable {
     pub frames: Vec<FrameRow>,
     /// The objects of all frames.
     pub objects: Vec<ObjectRow>,
+}
+
+impl PackTable {
+    /// The object that says in metadata what a content pack holds; `None` for one of metadata.
+    pub fn to_object(&self, class: Class) -> Option<Table> {
+        let kind = match class {
+            Class::Meta => return None,
+            Class::List => Kind::List,
+            Class::Near | Class::Data => Kind::Chunk,
+        };
+        let row = |row: &ObjectRow| TableRow { id: row.id, length: row.length };
+        let mut rows: Vec<TableRow> = self.objects.iter().map(row).collect();
+        rows.sort_unstable();
+        rows.dedup_by_key(|row| row.id);
+        Some(Table { kind: kind.number(), rows })
+    }
 }
 
 impl Validate for PackTable {
