@@ -10,7 +10,7 @@ use crate::object::{Commit, Header, Object, Signature, Sink, Source};
 use crate::path::{NameError, Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::repo::{Head, Person, Repository, Rules, Working};
-use crate::store::{Batch, Error as StoreError, Publication, Sealed};
+use crate::store::{Batch, Error as StoreError, Publication, Sealed, Store};
 use crate::worktree::record::{self, Unread};
 use crate::worktree::scan::{self, Nested, Untracked};
 
@@ -117,6 +117,24 @@ impl Outcome {
             && self.refused.is_empty()
             && self.nested.is_empty()
     }
+
+    /// Counts what edits do to HEAD's tree, in place of what was counted before.
+    fn count(&mut self, working: &Working<'_>, edits: &[Edit]) -> Result<(), Error> {
+        (self.added, self.modified, self.deleted) = (0, 0, 0);
+        for edit in edits {
+            let old = match &working.head_tree {
+                Some(tree) => crate::repo::find_entry(working.repo.store(), tree, &edit.path)?,
+                None => None,
+            };
+            match (old, &edit.entry) {
+                (None, None) => {}
+                (None, Some(_)) => self.added += 1,
+                (Some(_), None) => self.deleted += 1,
+                (Some(old), Some(new)) => self.modified += u64::from(!old.is_same_as(new)),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// How often a race is run again before giving up.
@@ -158,6 +176,7 @@ fn attempt(
     let mut working = repo.working(&options.rules, monitor)?;
     if let (Some(staged), true, false) =
         (working.staged, options.paths.is_all(), options.everything)
+        && staging::differ(repo.store(), &staged.base, &staged.tree)?
     {
         let tree = rebased(&working, staged.tree, staged.base)?;
         return commit_staged(&working, options, tree);
@@ -220,6 +239,9 @@ fn attempt(
             // staged goes along.
             let recorded = recording.edits.clone();
             recording.edits = with_staged(&working, &options.paths, recorded.clone())?;
+            if working.staged.is_some() {
+                outcome.count(&working, &recording.edits)?;
+            }
             let edits = staging::with_directories(&working, &mut recording, base)?;
             let root = staging::apply(&mut writer, base, &edits)?;
             recording.edits = recorded;
@@ -299,8 +321,15 @@ fn commit_staged(
     let batch = Batch::begin(repo.store())?;
     let mut writer = batch.writer();
     let (tree, totals) = match tree {
-        Rebased::AsIs(tree) => (tree, repo.store().tree(&tree)?.totals()),
+        Rebased::AsIs(tree) => {
+            let edits = super::status::staged_changes(working, &Pathspec::all())?
+                .into_iter()
+                .map(|change| Edit { path: change.path, entry: change.new });
+            outcome.count(working, &edits.collect::<Vec<_>>())?;
+            (tree, repo.store().tree(&tree)?.totals())
+        }
         Rebased::Onto(edits) => {
+            outcome.count(working, &edits)?;
             let root = staging::apply(&mut writer, working.head_tree.as_ref(), &edits)?;
             (root.id, root.totals)
         }
@@ -310,13 +339,6 @@ fn commit_staged(
     }
     outcome.files = totals.files;
     outcome.bytes = totals.bytes;
-    for change in super::status::staged_changes(working, &Pathspec::all())? {
-        match change.status() {
-            crate::diff::Status::Added => outcome.added += 1,
-            crate::diff::Status::Deleted => outcome.deleted += 1,
-            _ => outcome.modified += 1,
-        }
-    }
     outcome.tree = Some(tree);
     if options.dry_run {
         return Ok(outcome);

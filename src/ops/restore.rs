@@ -236,7 +236,14 @@ pub(super) fn with_parents(
     }
     steps.append(&mut missing);
     steps.sort_by(|a, b| a.path.cmp(&b.path));
-    steps.dedup_by(|a, b| a.path == b.path);
+    steps.dedup_by(|missing, step| {
+        let is_one = missing.path == step.path;
+        if is_one && step.old.as_ref().is_some_and(Entry::is_directory) {
+            // It was a directory and is gone: it has to be made.
+            step.old = None;
+        }
+        is_one
+    });
     Ok(())
 }
 

@@ -1,12 +1,13 @@
 //! From what was recorded to a tree.
 
+use crate::diff;
 use crate::hash::Id;
 use crate::index::Tracked;
 use crate::object::tree::{Edit, Root, edit};
 use crate::object::{Entry, Node, What};
 use crate::path::Pathspec;
 use crate::repo::Working;
-use crate::store::{Error as StoreError, Writer};
+use crate::store::{Error as StoreError, Store, Writer};
 use crate::worktree::{Walker, record};
 
 use super::Error;
@@ -18,6 +19,18 @@ pub(super) fn apply(
     edits: &[Edit],
 ) -> Result<Root, Error> {
     Ok(edit::<_, StoreError>(writer, tree, edits.to_vec())?)
+}
+
+/// Whether trees differ in anything but times.
+pub(super) fn differ(store: &Store, old: &Id, new: &Id) -> Result<bool, Error> {
+    let mut differ = false;
+    if old != new {
+        diff::trees::<_, StoreError>(store, Some(old), Some(new), &Pathspec::all(), &mut |_| {
+            differ = true;
+            Ok(())
+        })?;
+    }
+    Ok(differ)
 }
 
 /// Every path that was named must be there, or be recorded: otherwise it was mistyped.

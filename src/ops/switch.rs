@@ -218,6 +218,8 @@ fn plan(
     if let Some(staged) = working.staged {
         if options.discard {
             refs.extend(moved::staged(repo, None, "switch"));
+        } else if staged.base == to_tree.unwrap_or_else(Node::empty_id) {
+            goal_tree = Some(staged.tree);
         } else {
             // What is staged comes along, unless it is in the way.
             let changes = super::status::staged_changes(working, &Pathspec::all())?;
@@ -277,6 +279,7 @@ fn plan(
     if options.discard {
         add_changed(working, goal_tree, &mut steps, monitor)?;
     } else {
+        super::restore::with_parents(working, goal_tree.as_ref(), &mut steps)?;
         let paths = in_the_way(working, &steps)?;
         if !paths.is_empty() {
             return Err(Error::WouldOverwrite { paths });

@@ -280,29 +280,27 @@ impl World {
                             self.files = goal;
                             assert_eq!(self.on_disk(), self.files);
                         } else {
-                            let before = self.head_tree();
-                            let touched = |path: &String| before.get(path) != goal.get(path);
-                            let mut files = self.files.clone();
-                            files.retain(|path, _| !touched(path));
-                            files.extend(
-                                goal.iter()
-                                    .filter(|(path, _)| touched(path))
-                                    .map(|(path, bytes)| (path.clone(), bytes.clone())),
-                            );
-                            self.files = files;
-                            assert_eq!(self.on_disk(), self.files);
-                            if let Some(staged) = self.staged.take() {
-                                let mut new = goal.clone();
-                                for path in before.keys().chain(staged.keys()) {
-                                    if before.get(path) != staged.get(path) {
-                                        match staged.get(path) {
-                                            Some(bytes) => new.insert(path.clone(), bytes.clone()),
-                                            None => new.remove(path),
-                                        };
-                                    }
+                            // What is staged comes along; only what is described
+                            // differently then is written.
+                            let (head, described) = (self.head_tree(), self.described());
+                            let mut carried = goal.clone();
+                            for path in head.keys().chain(described.keys()) {
+                                if head.get(path) != described.get(path) {
+                                    match described.get(path) {
+                                        Some(bytes) => carried.insert(path.clone(), bytes.clone()),
+                                        None => carried.remove(path),
+                                    };
                                 }
-                                self.staged = (new != goal).then_some(new);
                             }
+                            for path in described.keys().chain(carried.keys()) {
+                                match carried.get(path) {
+                                    new if new == described.get(path) => None,
+                                    Some(bytes) => self.files.insert(path.clone(), bytes.clone()),
+                                    None => self.files.remove(path),
+                                };
+                            }
+                            assert_eq!(self.on_disk(), self.files);
+                            self.staged = (carried != goal).then_some(carried);
                         }
                         self.head = name;
                     }
@@ -430,7 +428,7 @@ fn with_path(mut tree: Tree, files: &Tree, path: &str) -> Tree {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 64,
-        max_shrink_iters: 400,
+        max_shrink_iters: 4_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
