@@ -10,7 +10,7 @@ use crate::object::{Commit, Header, Object, Signature, Sink, Source};
 use crate::path::{NameError, Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::repo::{Head, Person, Repository, Rules, Working};
-use crate::store::{Batch, Error as StoreError, Publication, Sealed, Store};
+use crate::store::{Batch, Error as StoreError, Publication, Sealed};
 use crate::worktree::record::{self, Unread};
 use crate::worktree::scan::{self, Nested, Untracked};
 
