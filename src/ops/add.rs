@@ -1,15 +1,15 @@
 //! `add`: stages files for the next commit.
 
 use crate::index::{Base, Update};
-use crate::object::{Entry, Node};
+use crate::object::Entry;
 use crate::path::{NameError, Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::repo::{Person, Repository, Rules};
-use crate::store::{Batch, Error as StoreError, Publication};
+use crate::store::Batch;
 use crate::worktree::record::{self, Unread};
 use crate::worktree::scan::{self, Nested, Untracked};
 
-use super::{Error, moved, pending, staging};
+use super::{Error, begin, staging};
 
 /// What to stage.
 #[derive(Clone, Debug)]
@@ -53,18 +53,8 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    pending::finish_interrupted(repo, &options.actor, monitor)?;
-    let _lock = pending::lock(repo)?;
-    repo.store().refresh()?;
-    for _ in 0..100 {
-        match attempt(repo, options, monitor) {
-            Err(Error::Store(StoreError::Moved { .. } | StoreError::Gone)) => {
-                repo.store().refresh()?;
-            }
-            done => return done,
-        }
-    }
-    Err(Error::TooBusy("what is staged".to_owned()))
+    let _lock = begin::begin(repo, &options.actor, monitor)?;
+    begin::until_undisturbed(repo, || attempt(repo, options, monitor))
 }
 
 fn attempt(
@@ -134,19 +124,9 @@ fn attempt(
         return Ok(outcome);
     }
     let edits = staging::with_directories(&working, &mut recording, working.base.tree.as_ref())?;
-    let mut writer = batch.writer();
-    let tree = staging::apply(&mut writer, working.base.tree.as_ref(), &edits)?.id;
-    writer.flush()?;
-    drop(writer);
-    let base_tree = working
-        .staged
-        .map_or_else(|| working.head_tree.unwrap_or_else(Node::empty_id), |staged| staged.base);
+    let tree = staging::tree_with(&batch, working.base.tree.as_ref(), &edits)?;
     if Some(tree) != working.base.tree {
-        let staged = (tree != base_tree).then_some((tree, base_tree));
-        let publication = Publication::new("add", &actor)
-            .with_packs(batch.seal()?)
-            .with_refs(moved::staged(repo, staged, "add"));
-        repo.store().publish(publication)?;
+        staging::publish(&working, "add", &options.actor, tree, batch.seal()?)?;
     }
     let base = Base { commit: working.base.commit, tree: Some(tree) };
     if working.index.is_lost() {

@@ -14,7 +14,7 @@ use crate::store::{Batch, Error as StoreError, Publication, Sealed};
 use crate::worktree::record::{self, Unread};
 use crate::worktree::scan::{self, Nested, Untracked};
 
-use super::{Error, moved, pending, staging};
+use super::{Error, begin, moved, pending, staging};
 
 /// What to record, and what to say about it.
 #[derive(Clone, Debug)]
@@ -137,9 +137,6 @@ impl Outcome {
     }
 }
 
-/// How often a race is run again before giving up.
-const ATTEMPTS: usize = 100;
-
 /// Records.
 pub fn run(
     repo: &Repository,
@@ -149,23 +146,8 @@ pub fn run(
     if options.message.is_empty() && !options.amend {
         return Err(Error::NoMessage);
     }
-    pending::finish_interrupted(repo, &options.committer, monitor)?;
-    let _lock = pending::lock(repo)?;
-    repo.store().refresh()?;
-    for _ in 0..ATTEMPTS {
-        match attempt(repo, options, monitor) {
-            // Somebody was faster: the verb starts again from what is there now. Stored content
-            // is found again.
-            Err(Error::Store(StoreError::Moved { .. } | StoreError::Gone)) => {
-                repo.store().refresh()?;
-            }
-            done => return done,
-        }
-    }
-    Err(Error::TooBusy(match repo.head() {
-        Head::Branch { name, .. } => name,
-        Head::Detached(_) => "HEAD".to_owned(),
-    }))
+    let _lock = begin::begin(repo, &options.committer, monitor)?;
+    begin::until_undisturbed(repo, || attempt(repo, options, monitor))
 }
 
 fn attempt(

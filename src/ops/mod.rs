@@ -4,6 +4,7 @@
 //! nothing and asks nobody; what a person should know is in its outcome.
 
 pub mod add;
+mod begin;
 pub mod branch;
 pub mod cat;
 pub mod commit;

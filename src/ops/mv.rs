@@ -6,10 +6,10 @@ use crate::object::{Entry, Node};
 use crate::path::RepoPath;
 use crate::progress::Monitor;
 use crate::repo::{Person, Repository, Rules, Working};
-use crate::store::{Batch, Publication};
+use crate::store::Batch;
 use crate::worktree::Walker;
 
-use super::{Error, moved, pending, staging};
+use super::{Error, begin, staging};
 
 /// What to move, and where.
 #[derive(Clone, Debug)]
@@ -41,9 +41,7 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    pending::finish_interrupted(repo, &options.actor, monitor)?;
-    let _lock = pending::lock(repo)?;
-    repo.store().refresh()?;
+    let _lock = begin::begin(repo, &options.actor, monitor)?;
     let mut working = repo.working(&options.rules, monitor)?;
     let mut walker = Walker::new(working.tree.root.clone());
     let into = walker.open(&options.destination).is_ok();
@@ -84,22 +82,12 @@ pub fn run(
     edits.sort_by(|a, b| a.path.cmp(&b.path));
     let now = working.base.tree.unwrap_or_else(Node::empty_id);
     let batch = Batch::begin(repo.store())?;
-    let mut writer = batch.writer();
-    let tree = staging::apply(&mut writer, Some(&now), &edits)?.id;
-    writer.flush()?;
-    drop(writer);
+    let tree = staging::tree_with(&batch, Some(&now), &edits)?;
     let sealed = batch.seal()?;
     for (source, target) in &outcome.moved {
         rename(&mut walker, source, target)?;
     }
-    let base_tree = working
-        .staged
-        .map_or_else(|| working.head_tree.unwrap_or_else(Node::empty_id), |staged| staged.base);
-    let staged = (tree != base_tree).then_some((tree, base_tree));
-    let publication = Publication::new("mv", &options.actor.to_actor())
-        .with_packs(sealed)
-        .with_refs(moved::staged(repo, staged, "mv"));
-    repo.store().publish(publication)?;
+    staging::publish(&working, "mv", &options.actor, tree, sealed)?;
     rows.sort_by(|a, b| a.0.cmp(&b.0));
     let base = Base { commit: working.base.commit, tree: Some(tree) };
     let _ = working.index.update(Update::new(base, rows))?;

@@ -17,7 +17,7 @@ use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Untracked,
 use crate::worktree::{Failed, Step, Walker};
 
 use super::pending::{self, Pending, Plan};
-use super::{Error, moved, revisions, staging};
+use super::{Error, begin, moved, revisions, staging};
 
 /// What to bring back.
 #[derive(Clone, Debug)]
@@ -63,9 +63,7 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    pending::finish_interrupted(repo, &options.actor, monitor)?;
-    let _lock = pending::lock(repo)?;
-    repo.store().refresh()?;
+    let _lock = begin::begin(repo, &options.actor, monitor)?;
     let mut working = repo.working(&options.rules, monitor)?;
     let source = match &options.source {
         Some(text) => Some(revisions::tree(repo, text, monitor)?),
@@ -115,10 +113,7 @@ fn unstage(
         return Ok(());
     }
     let batch = Batch::begin(repo.store())?;
-    let mut writer = batch.writer();
-    let tree = staging::apply(&mut writer, Some(&now), &edits)?.id;
-    writer.flush()?;
-    drop(writer);
+    let tree = staging::tree_with(&batch, Some(&now), &edits)?;
     let staged = (tree != base).then_some((tree, base));
     let publication = Publication::new("restore", &options.actor.to_actor())
         .with_packs(batch.seal()?)

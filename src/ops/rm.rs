@@ -7,10 +7,10 @@ use crate::object::{Entry, Node};
 use crate::path::{Pathspec, RepoPath};
 use crate::progress::Monitor;
 use crate::repo::{Person, Repository, Rules};
-use crate::store::{Batch, Error as StoreError, Publication};
+use crate::store::{Batch, Error as StoreError};
 use crate::worktree::{Step, Walker};
 
-use super::{Error, moved, pending, staging, switch};
+use super::{Error, begin, staging, switch};
 
 /// What to remove.
 #[derive(Clone, Debug)]
@@ -44,9 +44,7 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    pending::finish_interrupted(repo, &options.actor, monitor)?;
-    let _lock = pending::lock(repo)?;
-    repo.store().refresh()?;
+    let _lock = begin::begin(repo, &options.actor, monitor)?;
     let mut working = repo.working(&options.rules, monitor)?;
     let now = working.base.tree.unwrap_or_else(Node::empty_id);
     let mut steps: Vec<Step> = Vec::new();
@@ -89,20 +87,10 @@ pub fn run(
     let edits: Vec<Edit> =
         steps.iter().map(|step| Edit { path: step.path.clone(), entry: None }).collect();
     let batch = Batch::begin(repo.store())?;
-    let mut writer = batch.writer();
-    let tree = staging::apply(&mut writer, Some(&now), &edits)?.id;
-    writer.flush()?;
-    drop(writer);
-    let base_tree = working
-        .staged
-        .map_or_else(|| working.head_tree.unwrap_or_else(Node::empty_id), |staged| staged.base);
-    let staged = (tree != base_tree).then_some((tree, base_tree));
+    let tree = staging::tree_with(&batch, Some(&now), &edits)?;
     // First the record, then the files: what is interrupted in between shows as files that are
     // not tracked, and nothing is lost.
-    let publication = Publication::new("rm", &options.actor.to_actor())
-        .with_packs(batch.seal()?)
-        .with_refs(moved::staged(repo, staged, "rm"));
-    repo.store().publish(publication)?;
+    staging::publish(&working, "rm", &options.actor, tree, batch.seal()?)?;
     let rows = steps.iter().map(|step| (step.path.clone(), None)).collect();
     let base = Base { commit: working.base.commit, tree: Some(tree) };
     let _ = working.index.update(Update::new(base, rows))?;

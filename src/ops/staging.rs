@@ -6,11 +6,11 @@ use crate::index::Tracked;
 use crate::object::tree::{Edit, Root, edit};
 use crate::object::{Entry, Node, What};
 use crate::path::Pathspec;
-use crate::repo::Working;
-use crate::store::{Error as StoreError, Store, Writer};
+use crate::repo::{Person, Working};
+use crate::store::{Batch, Error as StoreError, Publication, Sealed, Store, Writer};
 use crate::worktree::{Walker, record};
 
-use super::Error;
+use super::{Error, moved};
 
 /// Applies what was recorded to a tree.
 pub(super) fn apply(
@@ -19,6 +19,33 @@ pub(super) fn apply(
     edits: &[Edit],
 ) -> Result<Root, Error> {
     Ok(edit::<_, StoreError>(writer, tree, edits.to_vec())?)
+}
+
+/// The tree `base` with these edits, stored in this batch.
+pub(super) fn tree_with(batch: &Batch<'_>, base: Option<&Id>, edits: &[Edit]) -> Result<Id, Error> {
+    let mut writer = batch.writer();
+    let tree = apply(&mut writer, base, edits)?.id;
+    writer.flush()?;
+    Ok(tree)
+}
+
+/// Makes this tree the staged one, on what is staged already, or else on HEAD's.
+pub(super) fn publish(
+    working: &Working<'_>,
+    verb: &str,
+    actor: &Person,
+    tree: Id,
+    sealed: Sealed,
+) -> Result<(), Error> {
+    let base = working
+        .staged
+        .map_or_else(|| working.head_tree.unwrap_or_else(Node::empty_id), |staged| staged.base);
+    let staged = (tree != base).then_some((tree, base));
+    let publication = Publication::new(verb, &actor.to_actor())
+        .with_packs(sealed)
+        .with_refs(moved::staged(working.repo, staged, verb));
+    working.repo.store().publish(publication)?;
+    Ok(())
 }
 
 /// Whether trees differ in anything but times.

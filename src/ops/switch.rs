@@ -11,7 +11,7 @@ use crate::store::{Batch, Error as StoreError, RefEdit, Target};
 use crate::worktree::{Failed, Step, Walker};
 
 use super::pending::{self, Pending, Plan, holds};
-use super::{Error, moved, revisions, staging};
+use super::{Error, begin, moved, revisions, staging};
 
 /// Where to go.
 #[derive(Clone, Debug)]
@@ -73,9 +73,7 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    pending::finish_interrupted(repo, &options.actor, monitor)?;
-    let _lock = pending::lock(repo)?;
-    repo.store().refresh()?;
+    let _lock = begin::begin(repo, &options.actor, monitor)?;
     let from = repo.head();
     let goal = goal(repo, &options.to, monitor)?;
     let head_name = repo.head_name();
@@ -251,10 +249,7 @@ fn plan(
                 return Err(Error::WouldOverwrite { paths: in_the_way });
             }
             let batch = Batch::begin(repo.store())?;
-            let mut writer = batch.writer();
-            let tree = staging::apply(&mut writer, to_tree.as_ref(), &edits)?.id;
-            writer.flush()?;
-            drop(writer);
+            let tree = staging::tree_with(&batch, to_tree.as_ref(), &edits)?;
             let base = to_tree.unwrap_or_else(Node::empty_id);
             let new = (tree != base).then_some((tree, base));
             let was = (staged.tree, staged.base);
