@@ -15,6 +15,7 @@ pub mod init;
 pub mod inspect;
 pub mod log;
 pub mod ls;
+pub mod merge_base;
 mod moved;
 pub mod mv;
 mod pending;

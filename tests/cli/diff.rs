@@ -75,3 +75,26 @@ fn three_dots_mean_since_the_two_went_apart() {
     assert_eq!(world.says("diff --name-status main side"), "D\tb\nA\tc");
     assert_eq!(world.says("diff --name-status main...side"), "A\tc");
 }
+
+#[test]
+fn of_several_merge_bases_the_newest_is_compared_and_the_user_is_told() {
+    let world = World::with(&["base: a=1"]);
+    world.run("branch side").ok();
+    world.write("b", "main\n");
+    world.commit("on main");
+    world.run("switch -q side").ok();
+    world.write("c", "side\n");
+    world.commit("on side");
+    world.record_merge("left", &["main", "side"]);
+    world.record_merge("right", &["side", "main"]);
+    let (out, err) = world.run("diff --name-status left...right").ends(0);
+    // The newest of the two is `side`, whose tree `right` has.
+    assert_eq!(out, "");
+    let side = &world.says("rev-parse side")[..8];
+    assert_eq!(
+        err,
+        format!(
+            "warning: 'left...right' has 2 merge bases; it is compared with {side}, the newest\n"
+        )
+    );
+}

@@ -7,6 +7,7 @@ mod config;
 mod diff;
 mod log;
 mod ls;
+mod merge_base;
 mod reference;
 mod revisions;
 mod show;

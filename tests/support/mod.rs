@@ -7,7 +7,14 @@ use std::cell::Cell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
+use annals::clock::Env;
+use annals::disk::OsDisk;
+use annals::hash::Id;
+use annals::object::{Commit, Object, Sink, Source};
+use annals::repo::Repository;
+use annals::store::{Batch, Publication, RefEdit, Target};
 use tempfile::TempDir;
 
 /// A directory with a repository in it, and a program to run there.
@@ -59,6 +66,44 @@ impl World {
     pub(crate) fn commit(&self, message: &str) {
         self.later(60);
         self.run_args(&["commit", "-q", "-m", message]).ok();
+    }
+
+    /// Records a commit that follows these revisions, with the tree of the first, and makes a
+    /// branch for it, without touching the working tree.
+    pub(crate) fn record_merge(&self, branch: &str, parents: &[&str]) {
+        self.record_commit(branch, parents[0], parents);
+    }
+
+    /// The same without parents, with the tree of this revision.
+    pub(crate) fn record_root(&self, branch: &str, tree: &str) {
+        self.record_commit(branch, tree, &[]);
+    }
+
+    fn record_commit(&self, branch: &str, like: &str, parents: &[&str]) {
+        self.later(60);
+        let repo = self.repository();
+        let find = |name: &&str| -> Id {
+            self.says(&format!("rev-parse {name}^{{commit}}")).parse().unwrap()
+        };
+        let mut commit: Commit = repo.store().object(&find(&like)).unwrap();
+        commit.committer.seconds = self.now.get();
+        commit.parents = parents.iter().map(find).collect();
+        commit.message = branch.into();
+        let batch = Batch::begin(repo.store()).unwrap();
+        let mut writer = batch.writer();
+        let id = writer.put(Commit::KIND, commit.to_bytes()).unwrap();
+        writer.flush().unwrap();
+        drop(writer);
+        let name = format!("refs/heads/{branch}");
+        let (old, new) = (repo.store().target(&name), Some(Target::Id(id)));
+        let edit = RefEdit { name, old, new, reason: "merge".to_owned() };
+        let publication = Publication::new("merge", "Ada").with_packs(batch.seal().unwrap());
+        repo.store().publish(publication.with_refs([edit])).unwrap();
+    }
+
+    /// The repository, to be used without the program.
+    fn repository(&self) -> Repository {
+        Repository::open(Arc::new(OsDisk::new()), &self.path(""), Env::system()).unwrap()
     }
 
     /// Moves the clock on.

@@ -74,6 +74,7 @@ pub(crate) enum Command {
     Reflog(commands::reflog::Args),
     Config(commands::config::Args),
     RevParse(commands::rev_parse::Args),
+    MergeBase(commands::merge_base::Args),
     CatObject(commands::cat_object::Args),
     Fsck(commands::fsck::Args),
     Completions(commands::completions::Args),

@@ -65,6 +65,12 @@ fn sides(context: &Context, args: &Args, words: &[String]) -> Result<(Side, Side
                     let (_, b) = set.symmetric[0];
                     let base = set.exclude.first().copied();
                     let base = base.ok_or_else(|| annals::ops::Error::Unrelated(one.clone()))?;
+                    if set.exclude.len() > 1 {
+                        let (count, id) = (set.exclude.len(), base.short(8));
+                        context.output().warn(&format!(
+                            "'{one}' has {count} merge bases; it is compared with {id}, the newest"
+                        ));
+                    }
                     let tree = |id| Ok::<_, Error>(Side::Tree(log::commit(repo, id)?.tree));
                     (tree(&base)?, tree(&b)?)
                 }

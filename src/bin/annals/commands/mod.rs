@@ -15,6 +15,7 @@ pub(crate) mod init;
 mod left_out;
 pub(crate) mod log;
 pub(crate) mod ls;
+pub(crate) mod merge_base;
 pub(crate) mod mv;
 pub(crate) mod other;
 pub(crate) mod reference;
@@ -54,6 +55,7 @@ pub(crate) fn run(context: &Context, command: &Command) -> Result<ExitCode, Erro
         Command::Reflog(args) => reflog::run(context, args),
         Command::Config(args) => config::run(context, args),
         Command::RevParse(args) => rev_parse::run(context, args),
+        Command::MergeBase(args) => merge_base::run(context, args),
         Command::CatObject(args) => cat_object::run(context, args),
         Command::Fsck(args) => fsck::run(context, args),
         Command::Completions(args) => completions::run(context, args),
