@@ -56,6 +56,12 @@ pub trait Source {
     /// The bytes of an object of this kind.
     fn bytes(&self, kind: Kind, id: &Id) -> Result<Arc<[u8]>, Self::Error>;
 
+    /// The bytes of an object, or `None` if it is not here. Where that can be told from other
+    /// trouble, it is; elsewhere an object that is not here is an error.
+    fn bytes_if_here(&self, kind: Kind, id: &Id) -> Result<Option<Arc<[u8]>>, Self::Error> {
+        self.bytes(kind, id).map(Some)
+    }
+
     /// A decoded tree node. Stores override this to keep nodes they have decoded.
     fn tree(&self, id: &Id) -> Result<Arc<Node>, Self::Error> {
         Ok(Arc::new(Node::from_bytes(&self.bytes(Kind::Tree, id)?)?))
@@ -103,6 +109,10 @@ pub(crate) mod testing {
                 Some((found, bytes)) if *found == kind => Ok(bytes.clone()),
                 _ => Err(codec::Error::Invalid("not there")),
             }
+        }
+
+        fn bytes_if_here(&self, kind: Kind, id: &Id) -> Result<Option<Arc<[u8]>>, codec::Error> {
+            if self.objects.contains_key(id) { self.bytes(kind, id).map(Some) } else { Ok(None) }
         }
     }
 

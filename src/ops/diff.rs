@@ -237,6 +237,13 @@ impl Source for Overlay<'_> {
         }
     }
 
+    fn bytes_if_here(&self, kind: Kind, id: &Id) -> Result<Option<Arc<[u8]>>, store::Error> {
+        match self.nodes.get(id) {
+            Some(bytes) => Ok(Some(bytes.clone())),
+            None => self.store.bytes_if_here(kind, id),
+        }
+    }
+
     fn tree(&self, id: &Id) -> Result<Arc<crate::object::Node>, store::Error> {
         match self.nodes.get(id) {
             Some(bytes) => {

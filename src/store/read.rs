@@ -329,6 +329,14 @@ impl Source for Store {
         Ok(Arc::from(&*self.read(kind, id)?))
     }
 
+    fn bytes_if_here(&self, kind: Kind, id: &Id) -> Result<Option<Arc<[u8]>>, Error> {
+        match self.bytes(kind, id) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn tree(&self, id: &Id) -> Result<Arc<Node>, Error> {
         // The empty tree may be named without ever having been stored.
         if *id == Node::empty_id() {

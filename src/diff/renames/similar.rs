@@ -1,0 +1,381 @@
+//! Pairing files of similar contents.
+//!
+//! A content of at most 16 KiB is compared by its lines, a larger one by its manifest, and one with
+//! the other by sketches. Each is read once, or again if the lines of too many are kept already.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+use crate::chunk::{SPAN_LIMIT, Sketch, Sketcher, estimate};
+use crate::hash::{Id, Kind};
+use crate::object::manifest::SMALL;
+use crate::object::{ChunkRef, Chunks, Manifest, Source, What};
+
+use super::candidates::{Key, Postings, Rarity, chunk_keys, sketch_keys, width};
+use super::lines::Lines;
+use super::{EQUAL, WHOLE, Work};
+
+/// Of each new file's old ones, so many of the best are remembered until the best of all choose;
+/// as many as git does.
+const BEST: usize = 4;
+
+/// The lines of so many bytes of memory are kept.
+const KEPT_BYTES: usize = 256 << 20;
+
+/// Pairs what is similar; returns the contents that were needed and are not here.
+pub(super) fn pair<S: Source>(source: &S, work: &mut Work<'_>) -> Result<Vec<Id>, S::Error> {
+    let threshold = work.options.threshold.max(1);
+    let mut search = Search {
+        source,
+        threshold,
+        files: [Vec::new(), Vec::new()],
+        sketcher: Sketcher::new(),
+        kept: 0,
+        needs: BTreeSet::new(),
+    };
+    search.collect(work);
+    if !work.allows_copies() {
+        search.pair_namesakes(work)?;
+        search.collect(work);
+    }
+    search.pair_best(work)?;
+    Ok(search.needs.into_iter().collect())
+}
+
+const OLD: usize = 0;
+const NEW: usize = 1;
+
+struct Search<'s, S> {
+    source: &'s S,
+    threshold: u16,
+    /// What is left over on either side and has a partner of a possible size.
+    files: [Vec<File>; 2],
+    sketcher: Sketcher,
+    /// How much memory lines take.
+    kept: usize,
+    needs: BTreeSet<Id>,
+}
+
+/// One file that may be similar to another.
+struct File {
+    /// Its place in the work.
+    at: usize,
+    size: u64,
+    content: Id,
+    /// Whether there is a possible partner that is not small.
+    meets_large: bool,
+    known: Option<Known>,
+}
+
+impl File {
+    /// Its sketch, and the chunks its manifest names.
+    fn parts(&self) -> Option<(&Sketch, &[ChunkRef])> {
+        match &self.known {
+            Some(Known::Small { sketch: Some(sketch), .. }) => Some((sketch, &[])),
+            Some(Known::Large { sketch, chunks }) => Some((sketch, chunks)),
+            _ => None,
+        }
+    }
+}
+
+/// What is known of a content.
+enum Known {
+    /// It is not here.
+    Elsewhere,
+    /// At most 16 KiB.
+    Small { sketch: Option<Box<Sketch>>, lines: Option<Lines> },
+    /// More.
+    Large { sketch: Box<Sketch>, chunks: Vec<ChunkRef> },
+}
+
+impl<S: Source> Search<'_, S> {
+    /// Finds what is left over and may have a partner, and keeps what is known of it.
+    fn collect(&mut self, work: &Work<'_>) {
+        let old = work.old.iter().enumerate();
+        let old = old.filter(|(_, old)| work.allows_copies() || old.uses == 0);
+        let old: Vec<_> = old.filter_map(|(at, old)| regular(at, old.what)).collect();
+        let new = work.new.iter().enumerate().filter(|(_, new)| new.found.is_none());
+        let new: Vec<_> = new.filter_map(|(at, new)| regular(at, new.what)).collect();
+        for (side, mine, theirs) in [(OLD, &old, &new), (NEW, &new, &old)] {
+            let mut sizes: Vec<u64> = theirs.iter().map(|&(_, size, _)| size).collect();
+            sizes.sort_unstable();
+            let mut known: HashMap<usize, Known> = self.files[side]
+                .drain(..)
+                .filter_map(|file| Some((file.at, file.known?)))
+                .collect();
+            // The smallest partner that is not too small is the only one to look at: if it is too
+            // large, all are.
+            let meets = |size: u64, smallest: u64| {
+                let least = smallest.max(least_partner(size, self.threshold));
+                let partner = sizes.get(sizes.partition_point(|&other| other < least));
+                partner.is_some_and(|&other| fits(size, other, self.threshold))
+            };
+            let fitting = mine.iter().filter_map(|&(at, size, content)| {
+                let meets_large = meets(size, SMALL + 1);
+                let known = known.remove(&at);
+                meets(size, 0).then_some(File { at, size, content, meets_large, known })
+            });
+            self.files[side] = fitting.collect();
+        }
+    }
+
+    /// Pairs files whose name is the only such on both sides. Any partner would do, so they have
+    /// to be more similar than others.
+    fn pair_namesakes(&mut self, work: &mut Work<'_>) -> Result<(), S::Error> {
+        let minimum = self.minimum() + (WHOLE - self.minimum()) / 2;
+        let mut new: HashMap<&[u8], Option<usize>> = HashMap::new();
+        for (at, file) in work.new.iter().enumerate().filter(|(_, file)| file.found.is_none()) {
+            new.entry(file.name).and_modify(|only| *only = None).or_insert(Some(at));
+        }
+        let mut old: HashMap<&[u8], usize> = HashMap::new();
+        for file in work.old.iter().filter(|file| file.uses == 0) {
+            *old.entry(file.name).or_default() += 1;
+        }
+        let places: HashMap<usize, usize> =
+            self.files[NEW].iter().enumerate().map(|(file, new)| (new.at, file)).collect();
+        for a in 0..self.files[OLD].len() {
+            let at = self.files[OLD][a].at;
+            let name = work.old[at].name;
+            let (Some(Some(other)), Some(1)) = (new.get(name), old.get(name)) else { continue };
+            let Some(&b) = places.get(other) else { continue };
+            if !self.fits(a, b) {
+                continue;
+            }
+            self.read(OLD, a)?;
+            self.read(NEW, b)?;
+            let score = self.score(a, b)?;
+            if score >= minimum {
+                work.pair(at, *other, score);
+            }
+        }
+        Ok(())
+    }
+
+    /// Pairs the most similar files, then the most similar of the rest, and so on.
+    fn pair_best(&mut self, work: &mut Work<'_>) -> Result<(), S::Error> {
+        if self.files.iter().any(Vec::is_empty) {
+            return Ok(());
+        }
+        for side in [OLD, NEW] {
+            (0..self.files[side].len()).try_for_each(|file| self.read(side, file))?;
+        }
+        let mut rarity = Rarity::new();
+        for file in 0..self.files[OLD].len() {
+            if let Some(lines) = self.lines(OLD, file)? {
+                rarity.count(&lines);
+            }
+        }
+        let sketched = |side: usize| {
+            let files = self.files[side].iter();
+            files.filter(|file| file.size > SMALL || file.meets_large).count()
+        };
+        let width = width(sketched(OLD), sketched(NEW), self.threshold);
+        let mut postings = Postings::default();
+        for file in 0..self.files[OLD].len() {
+            let keys = self.keys(OLD, file, &rarity, width)?;
+            postings.add(file, work.old[self.files[OLD][file].at].name, &keys);
+        }
+        postings.finish();
+        let mut ranked = Vec::new();
+        for new in 0..self.files[NEW].len() {
+            let at = self.files[NEW][new].at;
+            let name = work.new[at].name;
+            let keys = self.keys(NEW, new, &rarity, width)?;
+            let mut best = Best::default();
+            for old in postings.of(name, &keys, |old| self.fits(old, new)) {
+                let score = self.score(old, new)?;
+                let old = self.files[OLD][old].at;
+                let is_namesake = work.old[old].name == name;
+                if score >= self.minimum() {
+                    best.offer(Ranked { score, is_namesake, old, new: at });
+                }
+            }
+            ranked.extend(best.0);
+        }
+        // Stable: of equally similar ones, those that come first stay first.
+        ranked.sort_by_key(|one| Reverse(one.rank()));
+        choose(work, &ranked, |old, work| work.old[old].is_gone && work.old[old].uses == 0);
+        if work.allows_copies() {
+            choose(work, &ranked, |_, _| true);
+        }
+        Ok(())
+    }
+
+    fn minimum(&self) -> u32 {
+        u32::from(self.threshold) * (WHOLE / u32::from(EQUAL))
+    }
+
+    fn fits(&self, old: usize, new: usize) -> bool {
+        fits(self.files[OLD][old].size, self.files[NEW][new].size, self.threshold)
+    }
+
+    /// Learns what there is to know of a content.
+    fn read(&mut self, side: usize, file: usize) -> Result<(), S::Error> {
+        let File { size, content, meets_large, known, .. } = &self.files[side][file];
+        if known.is_some() {
+            return Ok(());
+        }
+        let known = if *size > SMALL {
+            let manifest: Manifest = self.source.object(content)?;
+            let chunks = match manifest.chunks {
+                Chunks::One => {
+                    vec![ChunkRef { id: manifest.content, length: manifest.size as u32 }]
+                }
+                Chunks::Few(chunks) => chunks,
+                // The list may not be here, and the answer must not depend on it.
+                Chunks::Many { .. } => Vec::new(),
+            };
+            Known::Large { sketch: Box::new(Sketch::from_bytes(manifest.sketch)), chunks }
+        } else if let Some(bytes) = self.source.bytes_if_here(Kind::Chunk, content)? {
+            let lines = Lines::of(&bytes);
+            let sketch = meets_large.then(|| {
+                self.sketcher.update(&bytes);
+                Box::new(self.sketcher.finish_and_reset())
+            });
+            self.kept += lines.memory();
+            let lines = (self.kept <= KEPT_BYTES).then_some(lines);
+            Known::Small { sketch, lines }
+        } else {
+            self.needs.insert(*content);
+            Known::Elsewhere
+        };
+        self.files[side][file].known = Some(known);
+        Ok(())
+    }
+
+    /// The lines of a small content that is here.
+    fn lines(&self, side: usize, file: usize) -> Result<Option<Cow<'_, Lines>>, S::Error> {
+        let file = &self.files[side][file];
+        Ok(match &file.known {
+            Some(Known::Small { lines: Some(lines), .. }) => Some(Cow::Borrowed(lines)),
+            Some(Known::Small { lines: None, .. }) => {
+                let bytes = self.source.bytes(Kind::Chunk, &file.content)?;
+                Some(Cow::Owned(Lines::of(&bytes)))
+            }
+            _ => None,
+        })
+    }
+
+    fn keys(
+        &self,
+        side: usize,
+        file: usize,
+        rarity: &Rarity,
+        width: usize,
+    ) -> Result<Vec<Key>, S::Error> {
+        let mut keys = Vec::new();
+        if let Some(lines) = self.lines(side, file)? {
+            let needed = self.files[side][file].size * u64::from(self.threshold);
+            keys = rarity.keys(&lines, needed.div_ceil(u64::from(EQUAL)));
+        }
+        let file = &self.files[side][file];
+        match &file.known {
+            Some(Known::Small { sketch: Some(sketch), .. }) => {
+                keys.extend(sketch_keys(sketch, file.size, false, width));
+            }
+            Some(Known::Large { sketch, chunks }) => {
+                keys.extend(sketch_keys(sketch, file.size, file.size > SPAN_LIMIT, width));
+                keys.extend(chunk_keys(chunks));
+            }
+            _ => {}
+        }
+        Ok(keys)
+    }
+
+    /// How similar an old file and a new one are, in sixty-thousandths; both have been read.
+    fn score(&self, old: usize, new: usize) -> Result<u32, S::Error> {
+        let (a, b) = (&self.files[OLD][old], &self.files[NEW][new]);
+        let larger = a.size.max(b.size);
+        if a.size <= SMALL && b.size <= SMALL {
+            let (Some(a), Some(b)) = (self.lines(OLD, old)?, self.lines(NEW, new)?) else {
+                return Ok(0);
+            };
+            let score = a.shared(&b) * u64::from(WHOLE) / larger;
+            return Ok((score as u32).min(WHOLE - WHOLE / u32::from(EQUAL)));
+        }
+        let (Some((a_sketch, a_chunks)), Some((b_sketch, b_chunks))) = (a.parts(), b.parts())
+        else {
+            return Ok(0);
+        };
+        let shared = shared_bytes(a_chunks, b_chunks);
+        let score = if (a.size > SPAN_LIMIT) == (b.size > SPAN_LIMIT) {
+            estimate(a_sketch, a.size, b_sketch, b.size, shared)
+        } else {
+            // The two sorts of sketches say nothing of each other.
+            (u128::from(shared) * u128::from(EQUAL) / u128::from(larger)).min(9_999) as u32
+        };
+        Ok(score * (WHOLE / u32::from(EQUAL)))
+    }
+}
+
+/// What a file is compared by; `None` if nothing can be similar to it.
+fn regular(at: usize, what: &What) -> Option<(usize, u64, Id)> {
+    match what {
+        What::File { size, content } if *size > 0 => Some((at, *size, *content)),
+        _ => None,
+    }
+}
+
+/// Whether two sizes leave room for the similarity that is asked for.
+fn fits(a: u64, b: u64, threshold: u16) -> bool {
+    let (less, more) = (u128::from(a.min(b)), u128::from(a.max(b)));
+    less * u128::from(EQUAL) >= more * u128::from(threshold)
+}
+
+/// The smallest size that leaves room for it.
+fn least_partner(size: u64, threshold: u16) -> u64 {
+    (u128::from(size) * u128::from(threshold)).div_ceil(u128::from(EQUAL)) as u64
+}
+
+/// How many bytes are in chunks of both, each as often as in both.
+fn shared_bytes(a: &[ChunkRef], b: &[ChunkRef]) -> u64 {
+    let mut left: Vec<&ChunkRef> = b.iter().collect();
+    let mut shared = 0;
+    for chunk in a {
+        if let Some(same) = left.iter().position(|other| other.id == chunk.id) {
+            shared += u64::from(left.swap_remove(same).length);
+        }
+    }
+    shared
+}
+
+/// A pair that might be.
+#[derive(Clone, Copy)]
+struct Ranked {
+    score: u32,
+    is_namesake: bool,
+    old: usize,
+    new: usize,
+}
+
+impl Ranked {
+    fn rank(&self) -> (u32, bool) {
+        (self.score, self.is_namesake)
+    }
+}
+
+/// The best pairs of one new file, in the order in which they were found.
+#[derive(Default)]
+struct Best(Vec<Ranked>);
+
+impl Best {
+    fn offer(&mut self, one: Ranked) {
+        if self.0.len() < BEST {
+            return self.0.push(one);
+        }
+        let worst = self.0.iter_mut().reduce(|a, b| if b.rank() < a.rank() { b } else { a });
+        if let Some(worst) = worst.filter(|worst| worst.rank() < one.rank()) {
+            *worst = one;
+        }
+    }
+}
+
+/// Pairs in this order what has not been paired and `may` be.
+fn choose(work: &mut Work<'_>, ranked: &[Ranked], may: impl Fn(usize, &Work<'_>) -> bool) {
+    for one in ranked {
+        if work.new[one.new].found.is_none() && may(one.old, work) {
+            work.pair(one.old, one.new, one.score);
+        }
+    }
+}
