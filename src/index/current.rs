@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::entry::{Base, Known, Tracked};
 use super::key;
+use super::listed::{self, Listed};
 use super::overlay::{self, Overlay, State};
 use super::row::Row;
 use super::run::{Damaged, Run};
@@ -80,6 +81,7 @@ pub(super) struct Content {
     pub(super) overlay: Overlay,
     /// Rows of the overlay that are in memory only.
     pub(super) unwritten: Overlay,
+    pub(super) listed: listed::All,
 }
 
 impl Index {
@@ -162,6 +164,11 @@ impl Index {
         Ok(Some(DirectoryView { pages, overlay, changed, prefix_length, marks_count }))
     }
 
+    /// The large directory `path` as it was listed.
+    pub fn listed(&self, path: &RepoPath) -> Option<Listed> {
+        self.content()?.listed.get(path.as_bytes()).copied()
+    }
+
     /// How many pages of the run were looked into since it was opened.
     pub fn pages_read(&self) -> u64 {
         self.content().map_or(0, |content| content.run.pages_read())
@@ -187,8 +194,8 @@ pub(super) fn load(place: &mut Place) -> Result<Option<Content>, Error> {
             other => other?,
         };
         let read = Database::open_to_read(&*dir, overlay::NAME, overlay::VERSION)
-            .and_then(|database| database.map(|database| Overlay::read(&database)).transpose());
-        let (state, overlay) = match read {
+            .and_then(|database| database.map(|database| read_all(&database)).transpose());
+        let (state, overlay, listed) = match read {
             Ok(Some(Some(found))) => found,
             Ok(_) | Err(table::Error::Damaged) => return Ok(None),
             Err(table::Error::Moved) => continue,
@@ -205,9 +212,16 @@ pub(super) fn load(place: &mut Place) -> Result<Option<Content>, Error> {
             run,
             overlay,
             unwritten: Overlay::default(),
+            listed,
         }));
     }
     Ok(None)
+}
+
+/// All of the overlay's file.
+fn read_all(database: &Database) -> Result<Option<(State, Overlay, listed::All)>, table::Error> {
+    let Some((state, overlay)) = Overlay::read(database)? else { return Ok(None) };
+    Ok(Some((state, overlay, listed::read(database)?)))
 }
 
 #[cfg(test)]

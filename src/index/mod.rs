@@ -6,7 +6,8 @@
 //!
 //! On disk, in `.annals/index/`: one immutable sorted run, mapped into memory, and a small redb
 //! overlay of what changed since; the overlay names the run it belongs to, so both change in one
-//! step. All of it is derived. What is damaged is noticed and the whole index is then *lost*:
+//! step. It also keeps how large directories were when they were listed ([`Listed`]). All of it is
+//! derived. What is damaged is noticed and the whole index is then *lost*:
 //! empty, without a base, and nothing may be concluded from it, least of all a deletion.
 //!
 //! Always true: a base is never paired with entries of another commit. Whoever changes the index
@@ -16,6 +17,7 @@
 mod current;
 mod entry;
 mod key;
+mod listed;
 mod node;
 mod overlay;
 mod row;
@@ -32,6 +34,7 @@ mod writer;
 
 pub use current::{Error, Index};
 pub use entry::{Base, Known, Presence, Tracked};
+pub use listed::Listed;
 pub use row::Row;
 pub use stat::{Matches, Seen};
 pub use update::{Unsynced, Update, Updated};

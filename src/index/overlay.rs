@@ -3,14 +3,17 @@
 //! Kept in a redb database of two tables, and read whole when the index is opened: it has at most
 //! 65,536 rows. `state` has one row that names the run, the commit and a revision; whoever writes
 //! must have read the revision that is there. `rows` has, for each key, the row as it stands in a
-//! run's page, or nothing if the path is no longer tracked.
+//! run's page, or nothing if the path is no longer tracked. A third table is that of
+//! [`super::listed`].
 
 use std::ops::{Bound, ControlFlow, Range};
 
 use super::entry::Base;
+use super::listed::{self, Listed};
 use super::row::Row;
 use crate::codec::{self, Decode, Encode, Validate};
 use crate::hash::Id;
+use crate::path::RepoPath;
 use crate::table::{self, Database};
 
 /// The file in `.annals/index`.
@@ -148,18 +151,16 @@ pub(super) fn read_state(database: &Database) -> Result<Option<State>, table::Er
     Ok(bytes.and_then(|bytes| codec::decode(&bytes).ok()))
 }
 
-/// Writes the state and adds rows to those there, or replaces them all.
+/// Writes the state and adds rows to those there.
 pub(super) fn write(
     database: &mut Database,
     state: &State,
     newer: &Overlay,
-    clear: bool,
+    newer_listed: &[(RepoPath, Listed)],
 ) -> Result<(), table::Error> {
     database.write(|batch| {
         batch.table(STATE)?.put(b"state", &codec::encode(state))?;
-        if clear {
-            batch.clear(ROWS)?;
-        }
+        listed::write(batch, newer_listed)?;
         if newer.len() == 0 {
             return Ok(());
         }
@@ -168,5 +169,14 @@ pub(super) fn write(
             rows.put(newer.key(at), newer.row_bytes(at))?;
         }
         Ok(())
+    })
+}
+
+/// Writes the state of a new run, over which nothing lies.
+pub(super) fn begin_anew(database: &mut Database, state: &State) -> Result<(), table::Error> {
+    database.write(|batch| {
+        batch.table(STATE)?.put(b"state", &codec::encode(state))?;
+        batch.clear(ROWS)?;
+        listed::clear(batch)
     })
 }

@@ -132,6 +132,12 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// The file's number when it was last seen; 0 if that is not known at once.
+    #[inline]
+    pub fn inode(&self) -> u64 {
+        self.word(24)
+    }
+
     /// Whether it was written by us and is perhaps not durable.
     #[inline]
     pub fn is_unsynced(&self) -> bool {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::current::{Error, Index, Place, load};
 use super::entry::{Base, Known, Presence, Tracked};
 use super::key;
+use super::listed::Listed;
 use super::overlay::{self, Overlay, State};
 use super::row;
 use super::run::{Damaged, Run};
@@ -56,6 +57,8 @@ pub struct Update {
     /// The paths that change: what they become, or `None` if they are no longer tracked, which
     /// takes everything below along. Directories above a new path are added if they are missing.
     pub changes: Vec<(RepoPath, Option<Tracked>)>,
+    /// Large directories that were listed. Not kept by a change that makes a new run.
+    pub listed: Vec<(RepoPath, Listed)>,
     /// The mark of what is not synced.
     pub unsynced: Unsynced,
     /// How sure it must be before this returns. What makes entries [`Presence::NotBrought`] must
@@ -68,7 +71,7 @@ impl Update {
     /// A change that a power failure may take back.
     pub fn new(base: Base, changes: Vec<(RepoPath, Option<Tracked>)>) -> Self {
         let (unsynced, durability) = (Unsynced::Keep, Durability::Eventually);
-        Self { base, changes, unsynced, durability }
+        Self { base, changes, listed: Vec::new(), unsynced, durability }
     }
 }
 
@@ -89,7 +92,7 @@ impl Index {
         let Some(mut database) = open_unchanged(&self.place)? else {
             return Ok(Updated::Skipped);
         };
-        let written = overlay::write(&mut database, &state, &unwritten, false)
+        let written = overlay::write(&mut database, &state, &unwritten, &update.listed)
             .and_then(|()| database.finish(update.durability));
         match written {
             Err(table::Error::Io(error)) if is_refusal(&error) => return Ok(Updated::Skipped),
@@ -99,6 +102,9 @@ impl Index {
         if let Some(content) = &mut self.content {
             (content.state, content.overlay) = (state, overlay);
             content.unwritten = Overlay::default();
+            for (path, listed) in update.listed {
+                content.listed.insert(path.as_bytes().to_vec(), listed);
+            }
         }
         Ok(Updated::Done)
     }
@@ -406,7 +412,7 @@ pub(super) fn switch_run(place: &Place, state: &State, name: &[u8]) -> Result<Up
     if dir.stat(name).is_err() {
         return Ok(Updated::Skipped);
     }
-    overlay::write(&mut database, state, &Overlay::default(), true)?;
+    overlay::begin_anew(&mut database, state)?;
     // Before any other run goes: the overlay that names it must not come back.
     let lock = database.finish(Durability::Now)?;
     remove_other_runs(&dir, name);

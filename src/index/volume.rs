@@ -27,6 +27,8 @@ pub struct Volume {
     pub clock_step_nanoseconds: u64,
     /// The change time moves whenever anything about a file changes.
     pub real_ctime: bool,
+    /// A directory gets another modification time when a name in it comes or goes.
+    pub directory_times: bool,
     /// Keeps local time without a zone, as FAT does.
     pub local_times: bool,
     /// Files keep their numbers when the file system is mounted again.
@@ -50,6 +52,7 @@ impl Default for Volume {
             mtime_step_nanoseconds: 1,
             clock_step_nanoseconds: 10_000_000,
             real_ctime: true,
+            directory_times: true,
             local_times: false,
             stable_inodes: true,
             rename_new: true,

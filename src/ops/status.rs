@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::diff::{self, Change, Status};
 use crate::disk::{FileKind, Stat};
 use crate::hash::Kind;
-use crate::index::{Known, Presence, Seen, Tracked, Update};
+use crate::index::{Known, Listed, Presence, Seen, Tracked, Update};
 use crate::object::{Entry, What};
 use crate::path::{NameError, Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
@@ -123,7 +123,7 @@ pub fn run(
     found.untracked.sort_unstable_by(|a, b| crate::path::compare(a, b));
     found.ignored.sort_unstable_by(|a, b| crate::path::compare(a, b));
     let head = working.head.clone();
-    write_back(&mut working, refreshed);
+    write_back(&mut working, refreshed, found.listed);
     Ok(Outcome {
         head,
         staged,
@@ -166,6 +166,7 @@ struct Found {
     untracked: Vec<Vec<u8>>,
     ignored: Vec<Vec<u8>>,
     refreshed: Vec<(RepoPath, Option<Tracked>)>,
+    listed: Vec<(RepoPath, Listed)>,
 }
 
 #[derive(Default)]
@@ -176,6 +177,7 @@ impl Visitor for Collect {
         let is_quiet = found.changes.is_empty()
             && found.ignored.is_empty()
             && found.refreshed.is_empty()
+            && found.listed.is_none()
             && found.directories.iter().all(|sub| sub.tracked.is_some());
         if is_quiet && found.directories.iter().all(|sub| !mode_differs(sub)) {
             return;
@@ -219,6 +221,7 @@ impl Visitor for Collect {
             path.extend_from_slice(&name);
             all.ignored.push(path);
         }
+        all.listed.extend(found.listed.map(|listed| (found.path.clone(), listed)));
         for (name, row) in found.refreshed {
             all.refreshed.push((found.path.join(&name), Some(row)));
         }
@@ -312,9 +315,13 @@ fn leave_out_directories(unstaged: &mut Vec<Unstaged>) {
 }
 
 /// Keeps stats that were looked at again, if the index opens at once; it is only a cache.
-fn write_back(working: &mut Working<'_>, rows: Vec<(RepoPath, Option<Tracked>)>) {
-    if !rows.is_empty() {
-        let mut update = Update::new(working.base, rows);
+fn write_back(
+    working: &mut Working<'_>,
+    rows: Vec<(RepoPath, Option<Tracked>)>,
+    listed: Vec<(RepoPath, Listed)>,
+) {
+    if !rows.is_empty() || !listed.is_empty() {
+        let mut update = Update { listed, ..Update::new(working.base, rows) };
         update.changes.sort_by(|a, b| a.0.cmp(&b.0));
         let _ = working.index.update(update);
     }

@@ -125,6 +125,7 @@ fn try_in(dir: &dyn Dir) -> io::Result<Volume> {
         // Where there are no hard links (FAT, many network drives), the number of a file and its
         // change time are inventions of the driver.
         real_ctime: hard_links && !ctime_follows,
+        directory_times: try_directory(dir).unwrap_or(false),
         stable_inodes: hard_links,
         // Of the file systems in use, only FAT keeps even seconds, and local time with them.
         local_times: mtime_step == 2_000_000_000,
@@ -143,6 +144,21 @@ fn try_times(dir: &dyn Dir) -> io::Result<(u64, bool)> {
     let fits = |step: &u64| apart < u128::from(*step) && kept % i128::from(*step) == 0;
     let step = steps.into_iter().find(fits).unwrap_or(2_000_000_000);
     Ok((step, stat.ctime.since(given) < 86_400_000_000_000))
+}
+
+/// Whether a new name shows in the time of its directory.
+fn try_directory(dir: &dyn Dir) -> io::Result<bool> {
+    let given = Time { seconds: 1_000_000_000, nanoseconds: 0 };
+    let told = || dir.stat(b"below").map(|stat| stat.mtime);
+    dir.make_dir(b"below", 0o700)?;
+    let tried = dir.set_mtime(b"below", given).and_then(|()| {
+        let before = told()?;
+        dir.create(b"below/name", 0o600)?;
+        Ok(told()? != before)
+    });
+    let _ = dir.remove_file(b"below/name");
+    let _ = dir.remove_dir(b"below");
+    tried
 }
 
 /// The smallest time by which two changes in a row differ, as far as a few changes show.
@@ -172,7 +188,7 @@ fn render(place: &str, volume: &Volume) -> String {
 }
 
 /// Everything that is yes or no, by the name it has in the file.
-fn flags(volume: &mut Volume) -> [(&'static str, &mut bool); 11] {
+fn flags(volume: &mut Volume) -> [(&'static str, &mut bool); 12] {
     [
         ("exec-bits", &mut volume.exec_bits),
         ("symlinks", &mut volume.symlinks),
@@ -182,6 +198,7 @@ fn flags(volume: &mut Volume) -> [(&'static str, &mut bool); 11] {
         ("utf8-only", &mut volume.utf8_only),
         ("trims-names", &mut volume.trims_names),
         ("real-ctime", &mut volume.real_ctime),
+        ("directory-times", &mut volume.directory_times),
         ("local-times", &mut volume.local_times),
         ("stable-inodes", &mut volume.stable_inodes),
         ("rename-new", &mut volume.rename_new),

@@ -9,6 +9,7 @@ use crate::disk::{FileKind, Stat};
 use crate::index::{Presence, Row, Seen, Tracked};
 use crate::path::RepoPath;
 
+use super::as_listed::Asked;
 use super::compare::{Verdict, is_gitlink};
 use super::found::{Change, ChangeKind, Subdirectory, Summary};
 use super::queue::{Place, Task};
@@ -54,6 +55,24 @@ impl Walk<'_> {
         for (name, stat) in unknown {
             if here.wants(&name) {
                 self.untracked(name, stat, here, summary);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was asked about, and is not as it was.
+    pub(super) fn asked(
+        &self,
+        asked: Asked<'_>,
+        here: &mut Here<'_>,
+        summary: &mut Summary,
+    ) -> Result<(), Error> {
+        for (row, stat) in asked {
+            match stat {
+                Some(stat) => self.tracked(&row, Ok(stat), here, summary)?,
+                None => {
+                    self.missing(&row, here.found.path, &mut here.found.changes, &mut here.tasks)?;
+                }
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::disk::{DirRef, Stat};
-use crate::index::Tracked;
+use crate::index::{Listed, Tracked};
 use crate::path::{NameError, RepoPath};
 
 /// How a thing differs from what the index says.
@@ -70,6 +70,8 @@ pub struct DirectoryFound<'a> {
     /// Rows that are out of date although nothing changed, as they should be. Not complete if
     /// there are very many.
     pub refreshed: Vec<(Vec<u8>, Tracked)>,
+    /// The directory as it was listed, if it is worth being kept.
+    pub listed: Option<Listed>,
     /// Ignored names, if asked for; directories end in `/`.
     pub ignored: Vec<Vec<u8>>,
 }
@@ -83,6 +85,7 @@ impl<'a> DirectoryFound<'a> {
             changes: Vec::new(),
             directories: Vec::new(),
             refreshed: Vec::new(),
+            listed: None,
             ignored: Vec::new(),
         }
     }

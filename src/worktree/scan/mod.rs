@@ -2,7 +2,8 @@
 //!
 //! Directories are tasks, taken depth first and in the order of a walk by as many threads as there
 //! are processors. Each is listed with the stat of all its names and compared with the index's
-//! rows for it, both in the order of names. What is found is told to a [`Visitor`] by the thread
+//! rows for it, both in the order of names. A large one that still has the names it had when it was
+//! listed is not listed: see [`Listed`](crate::index::Listed). What is found is told to a [`Visitor`] by the thread
 //! that found it; nothing is kept here, so memory does not depend on the number of files. No file
 //! is opened but rule files: where only reading can tell, the change is [`ChangeKind::Unsure`].
 //!
@@ -14,6 +15,7 @@
 //! Deliberately absent: reading content, and scanning again when the index turns out to be
 //! damaged; whoever asked decides about both.
 
+mod as_listed;
 mod compare;
 mod directory;
 mod found;

@@ -10,7 +10,7 @@ use super::{Untracked, Visitor};
 use crate::clock::{SeededRandom, Time};
 use crate::disk::{DirRef, Disk, FileKind, MemoryDisk};
 use crate::hash;
-use crate::index::{Base, Index, Known, Presence, Seen, Tracked, Updated, Volume};
+use crate::index::{Base, Index, Known, Listed, Presence, Seen, Tracked, Updated, Volume};
 use crate::path::{self, Pathspec, RepoPath};
 use crate::progress::Silent;
 use crate::worktree::ignore::Ignore;
@@ -170,6 +170,7 @@ pub(super) struct Scan {
     pub(super) directories: Vec<(RepoPath, Subdirectory)>,
     pub(super) refreshed: Vec<(RepoPath, Tracked)>,
     pub(super) ignored: Vec<String>,
+    pub(super) listed: Vec<(RepoPath, Listed)>,
     /// Directories in the order in which they were told of.
     pub(super) told: Vec<RepoPath>,
     pub(super) summary: Summary,
@@ -192,6 +193,7 @@ impl Visitor for Collect {
         all.changes.extend(found.changes.into_iter().map(|change| (path(&change.name), change)));
         all.directories.extend(found.directories.into_iter().map(|sub| (path(&sub.name), sub)));
         all.refreshed.extend(found.refreshed.into_iter().map(|(name, row)| (path(&name), row)));
+        all.listed.extend(found.listed.map(|listed| (found.path.clone(), listed)));
         all.ignored.extend(found.ignored.iter().map(|name| {
             let shown = format!("{}/{}", found.path, String::from_utf8_lossy(name));
             shown.trim_start_matches('/').to_owned()

@@ -5,10 +5,12 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::disk::{DirRef, Stat, read_all};
+use crate::index::{DirectoryView, Seen};
 use crate::path::{self, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::worktree::ignore::Ignore;
 
+use super::as_listed::Asked;
 use super::compare::Comparer;
 use super::found::{DirectoryFound, Summary, Visitor};
 use super::queue::{Kept, Place, Queue, Task};
@@ -110,6 +112,23 @@ pub(super) struct Here<'a> {
     pub(super) found: DirectoryFound<'a>,
 }
 
+/// What is known of the names in a directory.
+enum Names<'r> {
+    /// All of them, with what the file system said of the directory before, if it is large.
+    Listed(Vec<OnDisk>, Option<Seen>),
+    /// What is not as it was; all else that is tracked is, there is nothing that is not tracked,
+    /// and so many names were asked about.
+    Asked((Asked<'r>, usize)),
+}
+
+/// What is known of a directory from elsewhere.
+struct Around<'r> {
+    view: Option<DirectoryView<'r>>,
+    /// The rules above it, and whether it is ignored.
+    rules: (Ignore, bool),
+    witness: Option<Arc<RepoPath>>,
+}
+
 /// A name on disk.
 pub(super) type OnDisk = (Vec<u8>, io::Result<Stat>);
 
@@ -135,10 +154,19 @@ impl Walk<'_> {
                     Some(parent) => parent.dir.dir(task.path.name()),
                     None => self.open_from_root(&task.path),
                 };
-                match opened.and_then(|dir| Ok((dir.scan()?, dir))) {
-                    Ok((names, dir)) => {
+                let view = self.request.index.directory(&task.path)?;
+                let looked = opened.and_then(|dir| {
+                    if let Some(asked) = self.as_listed(&task.path, &*dir, view.as_ref()) {
+                        return Ok((dir, Names::Asked(asked)));
+                    }
+                    let before = self.before_listing(&*dir, view.as_ref());
+                    dir.scan().map(|names| (dir, Names::Listed(names, before)))
+                });
+                match looked {
+                    Ok((dir, names)) => {
                         let rules = (ignore, is_ignored);
-                        self.directory(&task.path, &dir, names, rules, witness, summary)
+                        let around = Around { view, rules, witness };
+                        self.directory(&task.path, &dir, names, around, summary)
                     }
                     Err(error) if is_gone(&error) && !task.path.is_root() => {
                         // It was announced, so somebody waits for it. The next scan tells what
@@ -180,25 +208,11 @@ impl Walk<'_> {
         &self,
         path: &RepoPath,
         dir: &DirRef,
-        mut names: Vec<OnDisk>,
-        (ignore, is_ignored): (Ignore, bool),
-        witness: Option<Arc<RepoPath>>,
+        names: Names<'_>,
+        around: Around<'_>,
         summary: &mut Summary,
     ) -> Result<(), Error> {
-        // Often they come almost in order, which this sort is quick with.
-        names.sort_by(|a, b| a.0.cmp(&b.0));
-        self.count(names.len(), summary);
-        let has = |wanted: &[u8]| names.binary_search_by(|(name, _)| name[..].cmp(wanted)).is_ok();
-        // Linked working trees have a file there.
-        if !path.is_root() && has(path::STATE) {
-            summary.nested.push(path.clone());
-            if self.request.nested == Nested::Skip {
-                let partial = !self.everything;
-                self.visitor.directory(DirectoryFound::nothing(Some(dir), path, partial));
-                return Ok(());
-            }
-        }
-        let ignore = self.rules(path, dir, &ignore, has, &mut summary.bad_rules);
+        let Around { view, rules: (ignore, is_ignored), witness } = around;
         let mut here = Here {
             dir,
             ignore,
@@ -209,8 +223,36 @@ impl Walk<'_> {
             tasks: Vec::new(),
             found: DirectoryFound::nothing(Some(dir), path, !self.everything),
         };
-        match self.request.index.directory(path)? {
-            Some(view) => self.against(view.iter(), names, &mut here, summary)?,
+        let (mut names, before) = match names {
+            Names::Listed(names, before) => (names, before),
+            Names::Asked((asked, names)) => {
+                self.count(names, summary);
+                // If there is no such file, opening it says so.
+                here.ignore = self.rules(path, dir, &here.ignore, |_| true, &mut summary.bad_rules);
+                self.asked(asked, &mut here, summary)?;
+                self.tell(here);
+                return Ok(());
+            }
+        };
+        // Often they come almost in order, which this sort is quick with.
+        names.sort_by(|a, b| a.0.cmp(&b.0));
+        self.count(names.len(), summary);
+        let has = |wanted: &[u8]| names.binary_search_by(|(name, _)| name[..].cmp(wanted)).is_ok();
+        // Linked working trees have a file there.
+        if !path.is_root() && has(path::STATE) {
+            summary.nested.push(path.clone());
+            if self.request.nested == Nested::Skip {
+                self.visitor.directory(here.found);
+                return Ok(());
+            }
+        }
+        here.ignore = self.rules(path, dir, &here.ignore, has, &mut summary.bad_rules);
+        match view {
+            Some(view) => {
+                let listed = before.and_then(|seen| self.listing(path, seen, &names, &view));
+                self.against(view.iter(), names, &mut here, summary)?;
+                here.found.listed = listed;
+            }
             None => {
                 for (name, stat) in names {
                     self.untracked(name, stat, &mut here, summary);
