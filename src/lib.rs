@@ -9,7 +9,7 @@
 //! ```text
 //! 8  ops
 //! 7  repo
-//! 6  worktree
+//! 6  merge worktree
 //! 5  diff history
 //! 4  store index config
 //! 3  blobs table
@@ -28,6 +28,7 @@ pub mod disk;
 pub mod hash;
 pub mod history;
 pub mod index;
+pub mod merge;
 pub mod object;
 pub mod ops;
 pub mod path;

@@ -1,0 +1,335 @@
+//! Following renames: what was one file is merged as one file, wherever each side put it.
+//!
+//! Files first: a deleted file and a similar new one are one file under another name. Then whole
+//! directories: what one side put into a directory that the other renamed goes along. Renames are
+//! told by what the two trees say, never by what the other side did.
+
+use std::collections::BTreeMap;
+
+use crate::diff::Change;
+use crate::diff::renames::{self, Directories, Empty, RenameOptions};
+use crate::hash::Id;
+use crate::object::tree::find;
+use crate::object::{Entry, Node, Source, What};
+use crate::path::RepoPath;
+
+use super::content::{Three, Work};
+use super::request::Contents;
+use super::trees::{Plan, Slot};
+use super::{ConflictKind, Follow, Need, Unsettled};
+
+/// The files one side renamed, by their names in the base.
+type Renamed = BTreeMap<RepoPath, [Option<RepoPath>; 2]>;
+
+impl<C: Contents> Work<'_, '_, C> {
+    /// Finds renames on both sides and brings together in the plan what belongs together.
+    pub(super) fn follow(
+        &mut self,
+        plan: &mut Plan,
+        changes: &[Vec<Change>; 2],
+    ) -> Result<(), <C as Source>::Error> {
+        let (threshold, with_directories) = match self.request.options.follow {
+            Follow::Nothing => return Ok(()),
+            Follow::Files(threshold) => (threshold, false),
+            Follow::Directories(threshold) => (threshold, true),
+        };
+        let options = RenameOptions { threshold, empty: Empty::Left, ..Default::default() };
+        let mut renamed = Renamed::new();
+        let mut directories: [Directories; 2] = Default::default();
+        for (side, changes) in changes.iter().enumerate() {
+            let found = renames::find(&*self.contents, changes, &options)?;
+            let is_kept = self.request.options.unsettled == Unsettled::Keep && self.depth == 0;
+            if !is_kept {
+                let needs = found.needs.iter().map(|&content| need(content, changes));
+                self.needs.extend(needs);
+            }
+            for pair in found.pairs.iter().filter(|pair| !pair.is_copy) {
+                let (from, to) = (changes[pair.from].path.clone(), changes[pair.to].path.clone());
+                renamed.entry(from).or_default()[side] = Some(to);
+            }
+            if with_directories {
+                let tree = plan.trees[side + 1];
+                directories[side] =
+                    renames::directories(&*self.contents, tree.as_ref(), changes, &found.pairs)?;
+            }
+        }
+        if with_directories {
+            self.follow_directories(plan, changes, &mut renamed, directories)?;
+        }
+        for (from, [ours, theirs]) in renamed {
+            match (ours, theirs) {
+                (Some(ours), Some(theirs)) => self.both_renamed(plan, &from, &ours, &theirs)?,
+                (Some(to), None) => self.one_renamed(plan, &from, &to, 1)?,
+                (None, Some(to)) => self.one_renamed(plan, &from, &to, 2)?,
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves what one side added to directories that the other side renamed.
+    fn follow_directories(
+        &mut self,
+        plan: &mut Plan,
+        changes: &[Vec<Change>; 2],
+        renamed: &mut Renamed,
+        mut directories: [Directories; 2],
+    ) -> Result<(), <C as Source>::Error> {
+        // A directory that both renamed goes nowhere by itself: each file went somewhere.
+        let both: Vec<RepoPath> = directories[0]
+            .renamed
+            .keys()
+            .filter(|path| directories[1].renamed.contains_key(path))
+            .cloned()
+            .collect();
+        for path in both {
+            directories.iter_mut().for_each(|found| drop(found.renamed.remove(&path)));
+        }
+        if directories.iter().all(|found| found.renamed.is_empty() && found.split.is_empty()) {
+            return Ok(());
+        }
+        let mut origin: [BTreeMap<RepoPath, RepoPath>; 2] = Default::default();
+        for (from, to) in renamed.iter() {
+            for (side, to) in to.iter().enumerate() {
+                if let Some(to) = to {
+                    origin[side].insert(to.clone(), from.clone());
+                }
+            }
+        }
+        for side in 0..2 {
+            let (theirs, own) = (&directories[1 - side], &directories[side]);
+            let mut targets: BTreeMap<RepoPath, Vec<RepoPath>> = BTreeMap::new();
+            for change in changes[side].iter().filter(|change| change.old.is_none()) {
+                let path = &change.path;
+                let Some((_, to)) = closest(theirs, path) else {
+                    if let Some(split) = theirs.split_above(path) {
+                        plan.place(
+                            path,
+                            ConflictKind::DirectorySplit,
+                            format!(
+                                "unclear where '{path}' belongs: '{split}' was renamed to several \
+                             directories, and no one of them got most of its files"
+                            ),
+                        );
+                    }
+                    continue;
+                };
+                // What we renamed ourselves is not a place to move things to.
+                if own.renamed.contains_key(to) {
+                    plan.tell(path, format!("'{path}' stays: '{to}' was itself renamed"));
+                    continue;
+                }
+                if let Some(target) = theirs.follow(path) {
+                    targets.entry(target).or_default().push(path.clone());
+                }
+            }
+            for (target, sources) in targets {
+                let tree = plan.trees[side + 1];
+                if sources.len() > 1 || self.is_there(tree, &target)? {
+                    for path in sources {
+                        plan.place(&path, ConflictKind::DirectoryInTheWay, format!(
+                            "'{path}' stays in a directory that was renamed: something else is at \
+                             '{target}'"
+                        ));
+                    }
+                    continue;
+                }
+                for path in sources {
+                    if let Some(from) = origin[side].get(&path)
+                        && let Some(to) = renamed.get_mut(from)
+                    {
+                        to[side] = Some(target.clone());
+                    }
+                    plan.tell(
+                        &target,
+                        format!("moved '{path}' to '{target}': its directory was renamed"),
+                    );
+                    plan.move_stage(&path, &target, side + 1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Both sides renamed a file.
+    fn both_renamed(
+        &mut self,
+        plan: &mut Plan,
+        from: &RepoPath,
+        ours: &RepoPath,
+        theirs: &RepoPath,
+    ) -> Result<(), <C as Source>::Error> {
+        let Some(source) = plan.slots.get_mut(from) else { return Ok(()) };
+        let base = source.stages[0].clone();
+        if ours == theirs {
+            source.is_moved = true;
+            let target = plan.slot(ours);
+            target.stages[0] = base;
+            target.names_mut(ours)[0] = from.clone();
+            return Ok(());
+        }
+        source.flag = Some(ConflictKind::RenameRename);
+        let our_entry = plan.slot(ours).stages[1].clone();
+        let their_entry = plan.slot(theirs).stages[2].clone();
+        let (Some(our_entry), Some(their_entry)) = (our_entry, their_entry) else { return Ok(()) };
+        let made = self.merge(&Three {
+            base: base.as_ref(),
+            ours: &our_entry,
+            theirs: &their_entry,
+            names: [from, ours, theirs],
+            more_markers: 1,
+        })?;
+        let text = format!("'{from}' was renamed to '{ours}' and to '{theirs}'");
+        for (path, side) in [(ours, 1), (theirs, 2)] {
+            let slot = plan.slot(path);
+            slot.stages[side] = made.entry.clone();
+            slot.flag = Some(ConflictKind::RenameRename);
+            *slot.names_mut(path) = [from.clone(), ours.clone(), theirs.clone()];
+        }
+        plan.tell_conflict(ours, ConflictKind::RenameRename, text);
+        Ok(())
+    }
+
+    /// One side renamed a file: `side` is 1 for ours, 2 for theirs.
+    fn one_renamed(
+        &mut self,
+        plan: &mut Plan,
+        from: &RepoPath,
+        to: &RepoPath,
+        side: usize,
+    ) -> Result<(), <C as Source>::Error> {
+        let other = 3 - side;
+        let Some(source) = plan.slots.get(from) else { return Ok(()) };
+        let (base, changed) = (source.stages[0].clone(), source.stages[other].clone());
+        let target = plan.slot(to);
+        let Some(here) = target.stages[side].clone() else { return Ok(()) };
+        let is_file = |entry: &Entry| matches!(entry.what, What::File { .. });
+        let has_new_type = changed.as_ref().is_some_and(|entry| is_file(entry) != is_file(&here));
+        let is_taken = target.stages[other].is_some() && !has_new_type;
+        match (changed, is_taken) {
+            (Some(changed), true) => {
+                // The file is merged first, and then with what the other side has in its place.
+                let mut names = [from, from, from];
+                names[side] = to;
+                let (ours, theirs) = if side == 1 { (&here, &changed) } else { (&changed, &here) };
+                let three = Three { base: base.as_ref(), ours, theirs, names, more_markers: 1 };
+                let made = self.merge(&three)?;
+                let target = plan.slot(to);
+                target.stages[side] = made.entry;
+                target.hint = Some(ConflictKind::RenameCollision);
+                if made.conflict.is_some() {
+                    plan.tell_conflict(
+                        to,
+                        ConflictKind::RenameCollision,
+                        format!(
+                            "'{from}' was renamed to '{to}', where something else is too, and has \
+                         conflicts of its own"
+                        ),
+                    );
+                }
+            }
+            (None, true) => {
+                target.flag = Some(ConflictKind::RenameDelete);
+                plan.tell_conflict(
+                    to,
+                    ConflictKind::RenameDelete,
+                    format!("'{from}' was renamed to '{to}' and deleted"),
+                );
+            }
+            (changed, false) => {
+                target.stages[0] = base;
+                target.names_mut(to)[0] = from.clone();
+                match changed {
+                    None => {
+                        target.flag = Some(ConflictKind::RenameDelete);
+                        plan.tell_conflict(
+                            to,
+                            ConflictKind::RenameDelete,
+                            format!("'{from}' was renamed to '{to}' and deleted"),
+                        );
+                    }
+                    Some(_) if has_new_type => {
+                        // The other side's new thing stays under the old name, without a base.
+                        plan.slot(from).stages[0] = None;
+                        plan.slot(from).stages[side] = None;
+                        return Ok(());
+                    }
+                    Some(changed) => {
+                        target.stages[other] = Some(changed);
+                        target.names_mut(to)[other] = from.clone();
+                    }
+                }
+            }
+        }
+        plan.slot(from).is_moved = true;
+        Ok(())
+    }
+
+    /// Whether a tree has something at a path.
+    pub(super) fn is_there(
+        &self,
+        tree: Option<Id>,
+        path: &RepoPath,
+    ) -> Result<bool, <C as Source>::Error> {
+        let mut tree = tree;
+        let mut parts = path.parts().peekable();
+        while let Some(name) = parts.next() {
+            let Some(root) = tree.filter(|tree| *tree != Node::empty_id()) else {
+                return Ok(false);
+            };
+            let Some(entry) = find(&*self.contents, &root, name)? else { return Ok(false) };
+            if parts.peek().is_none() {
+                return Ok(true);
+            }
+            tree = entry.tree();
+        }
+        Ok(true)
+    }
+}
+
+/// The innermost directory above `path` that was renamed, and where it went.
+fn closest<'d>(found: &'d Directories, path: &RepoPath) -> Option<(&'d RepoPath, &'d RepoPath)> {
+    let mut directory = path.clone();
+    while let Some((parent, _)) = directory.split() {
+        if let Some((from, (to, _))) = found.renamed.get_key_value(&parent) {
+            return Some((from, to));
+        }
+        directory = parent;
+    }
+    None
+}
+
+/// A content that decides what a file was called.
+fn need(content: Id, changes: &[Change]) -> Need {
+    let sides = changes.iter().flat_map(|change| {
+        [&change.old, &change.new].into_iter().flatten().map(move |entry| (&change.path, entry))
+    });
+    let mut found = sides.filter_map(|(path, entry)| match &entry.what {
+        What::File { size, content: is } if *is == content => Some((path.clone(), *size)),
+        _ => None,
+    });
+    let (path, size) = found.next().unwrap_or_default();
+    Need { path, content, size }
+}
+
+impl Plan {
+    /// Brings what one side has under one name under another.
+    fn move_stage(&mut self, from: &RepoPath, to: &RepoPath, side: usize) {
+        let Some(entry) = self.slot(from).stages[side].take() else { return };
+        let target = self.slot(to);
+        target.stages[side] = Some(entry);
+        target.names_mut(to)[side] = from.clone();
+    }
+
+    /// The slot of a path; an empty one if nothing is known of it.
+    pub(super) fn slot(&mut self, path: &RepoPath) -> &mut Slot {
+        self.slots.entry(path.clone()).or_default()
+    }
+}
+
+impl Slot {
+    /// What it was called in base, ours and theirs.
+    pub(super) fn names_mut(&mut self, path: &RepoPath) -> &mut [RepoPath; 3] {
+        self.names.get_or_insert_with(|| Box::new([path.clone(), path.clone(), path.clone()]))
+    }
+}

@@ -1,0 +1,312 @@
+//! Settling each path: what three versions come to, and where it stands.
+//!
+//! Paths are settled from the last to the first, so that what is in a directory is known before a
+//! file of the same name is.
+
+use std::collections::BTreeMap;
+
+use crate::object::{Entry, Source, What};
+use crate::path::RepoPath;
+
+use super::content::{Three, Work, are_alike, bases_labels, time};
+use super::request::Contents;
+use super::terms::{self, Settled};
+use super::trees::{Plan, Slot};
+use super::{ConflictKind, Unsettled};
+
+/// What was settled for one path.
+#[derive(Debug)]
+pub(super) struct Placed {
+    /// What is there now.
+    pub(super) entry: Option<Entry>,
+    /// What our tree has there.
+    pub(super) ours_was: Option<Entry>,
+    pub(super) conflict: Option<ConflictKind>,
+    pub(super) stages: [Option<Entry>; 3],
+    pub(super) names: [RepoPath; 3],
+}
+
+impl<C: Contents> Work<'_, '_, C> {
+    /// Settles all paths of a plan.
+    pub(super) fn settle(
+        &mut self,
+        plan: &mut Plan,
+    ) -> Result<BTreeMap<RepoPath, Placed>, <C as Source>::Error> {
+        let slots = std::mem::take(&mut plan.slots);
+        let mut placed: BTreeMap<RepoPath, Placed> = BTreeMap::new();
+        let mut names = Taken { slots: slots.keys().cloned().collect() };
+        for (path, slot) in slots.into_iter().rev() {
+            if slot.is_moved || slot.stages.iter().all(Option::is_none) {
+                let names = [path.clone(), path.clone(), path.clone()];
+                let ours_was = slot.ours_was;
+                let stages = [None, None, None];
+                placed
+                    .insert(path, Placed { entry: None, ours_was, conflict: None, stages, names });
+                continue;
+            }
+            self.settle_one(plan, path, slot, &mut names, &mut placed)?;
+        }
+        Ok(placed)
+    }
+
+    fn settle_one(
+        &mut self,
+        plan: &mut Plan,
+        path: RepoPath,
+        slot: Slot,
+        taken: &mut Taken,
+        placed: &mut BTreeMap<RepoPath, Placed>,
+    ) -> Result<(), <C as Source>::Error> {
+        let names = match &slot.names {
+            Some(names) => (**names).clone(),
+            None => [path.clone(), path.clone(), path.clone()],
+        };
+        let Slot { stages, ours_was, flag, hint, .. } = slot;
+        let [base, ours, theirs] = &stages;
+        if let (Some(ours), Some(theirs)) = (ours, theirs)
+            && !are_alike(ours, theirs)
+            && !is_unchanged(base.as_ref(), ours)
+            && !is_unchanged(base.as_ref(), theirs)
+            && !stages.iter().flatten().any(is_conflict)
+            && self.depth == 0
+            && self.request.options.unsettled == Unsettled::Mark
+        {
+            return self.part(
+                plan,
+                path,
+                [base, &Some(ours.clone()), &Some(theirs.clone())],
+                ours_was,
+                taken,
+                placed,
+            );
+        }
+        let (mut entry, conflict) = self.resolve(plan, &path, &stages, flag, hint, &names)?;
+        if let (Some(kind), Unsettled::Keep, 0) =
+            (conflict, self.request.options.unsettled, self.depth)
+            && !matches!(kind, ConflictKind::RenameDelete | ConflictKind::RenameRename)
+            && let Settled::Conflict(kept) =
+                terms::merge(base.as_ref(), ours.as_ref(), theirs.as_ref())
+        {
+            entry = Some(kept);
+        }
+        let stays = entry.is_some()
+            && placed
+                .range(&path..)
+                .take_while(|(at, _)| at.is_within(&path))
+                .any(|(_, below)| below.entry.is_some());
+        if !stays {
+            let entry = entry.map(|entry| Entry { name: path.name().to_vec(), ..entry });
+            placed.insert(path, Placed { entry, ours_was, conflict, stages, names });
+            return Ok(());
+        }
+        // A directory stays here: the file steps aside.
+        let side = match (&stages[1], &stages[2]) {
+            (Some(_), None) => 1,
+            (None, _) => 2,
+            _ if plan.has_directory(&path, 1) => 2,
+            _ => 1,
+        };
+        let aside = self.aside(plan, &path, side, taken)?;
+        plan.tell_conflict(
+            &aside,
+            ConflictKind::FileDirectory,
+            format!("a directory is in the way of '{path}': it is at '{aside}'"),
+        );
+        let nothing = [path.clone(), path.clone(), path.clone()];
+        let gone = Placed {
+            entry: None,
+            ours_was,
+            conflict: None,
+            stages: [None, None, None],
+            names: nothing,
+        };
+        placed.insert(path, gone);
+        let entry = entry.map(|entry| Entry { name: aside.name().to_vec(), ..entry });
+        let conflict = Some(ConflictKind::FileDirectory);
+        placed.insert(aside, Placed { entry, ours_was: None, conflict, stages, names });
+        Ok(())
+    }
+
+    /// What three versions come to.
+    fn resolve(
+        &mut self,
+        plan: &mut Plan,
+        path: &RepoPath,
+        stages: &[Option<Entry>; 3],
+        flag: Option<ConflictKind>,
+        hint: Option<ConflictKind>,
+        names: &[RepoPath; 3],
+    ) -> Result<(Option<Entry>, Option<ConflictKind>), <C as Source>::Error> {
+        let [base, ours, theirs] = stages;
+        let base = base.as_ref();
+        match (ours, theirs) {
+            (None, None) => Ok((None, flag)),
+            (Some(ours), Some(theirs)) => {
+                if ours.is_same_as(theirs) {
+                    let mtime = time(base.and_then(|base| base.mtime), ours.mtime, theirs.mtime);
+                    return Ok((Some(Entry { mtime, ..ours.clone() }), flag));
+                }
+                if is_unchanged(base, ours) || is_unchanged(base, theirs) {
+                    let is_theirs = is_unchanged(base, ours);
+                    let entry = if is_theirs { theirs } else { ours };
+                    return Ok((Some(entry.clone()), flag));
+                }
+                if stages.iter().flatten().any(is_conflict) {
+                    let made = self.kept(base, Some(ours), Some(theirs));
+                    return Ok((made.entry, flag.or(made.conflict)));
+                }
+                if !are_alike(ours, theirs) {
+                    // Only between bases, or where all versions are kept.
+                    let entry = if self.depth > 0 { base.cloned() } else { Some(ours.clone()) };
+                    return Ok((entry, Some(ConflictKind::DistinctTypes)));
+                }
+                let three = Three {
+                    base,
+                    ours,
+                    theirs,
+                    names: [&names[0], &names[1], &names[2]],
+                    more_markers: 0,
+                };
+                let made = self.merge(&three)?;
+                let mut conflict = made.conflict;
+                let has_base = base.is_some_and(|base| are_alike(base, ours));
+                if conflict.is_some() && !has_base && conflict != Some(ConflictKind::Binary) {
+                    conflict = Some(hint.unwrap_or(ConflictKind::AddAdd));
+                }
+                if made.is_merged_text {
+                    plan.tell(path, format!("merged '{path}'"));
+                }
+                if let Some(kind) = conflict {
+                    plan.tell_conflict(path, kind, format!("both sides changed '{path}'"));
+                }
+                Ok((made.entry, flag.or(conflict)))
+            }
+            (Some(one), None) | (None, Some(one)) => {
+                let Some(base) = base else { return Ok((Some(one.clone()), flag)) };
+                if is_conflict(base) || is_conflict(one) {
+                    let made = self.kept(Some(base), ours.as_ref(), theirs.as_ref());
+                    return Ok((made.entry, flag.or(made.conflict)));
+                }
+                if flag.is_none() {
+                    if base.is_same_as(one) {
+                        return Ok((None, None));
+                    }
+                    plan.tell_conflict(
+                        path,
+                        ConflictKind::ModifyDelete,
+                        format!("'{path}' was deleted and changed: the changed version is kept"),
+                    );
+                }
+                // Between bases the one that both were made from is left.
+                let entry = if self.depth > 0 { base } else { one };
+                Ok((Some(entry.clone()), flag.or(Some(ConflictKind::ModifyDelete))))
+            }
+        }
+    }
+
+    /// Two things of different kinds: a file steps aside for what is none.
+    fn part(
+        &mut self,
+        plan: &mut Plan,
+        path: RepoPath,
+        [base, ours, theirs]: [&Option<Entry>; 3],
+        ours_was: Option<Entry>,
+        taken: &mut Taken,
+        placed: &mut BTreeMap<RepoPath, Placed>,
+    ) -> Result<(), <C as Source>::Error> {
+        let is_file = |entry: &Option<Entry>| {
+            entry.as_ref().is_some_and(|entry| matches!(entry.what, What::File { .. }))
+        };
+        let moves = match (is_file(ours), is_file(theirs)) {
+            (true, _) => [true, false],
+            (_, true) => [false, true],
+            _ => [true, true],
+        };
+        let mut was = ours_was;
+        for (index, (entry, moves)) in [ours, theirs].into_iter().zip(moves).enumerate() {
+            let side = index + 1;
+            let place = match moves {
+                true => self.aside(plan, &path, side, taken)?,
+                false => path.clone(),
+            };
+            let mut stages = [None, None, None];
+            stages[0] = base
+                .clone()
+                .filter(|base| entry.as_ref().is_some_and(|entry| are_alike(base, entry)));
+            stages[side] = entry.clone();
+            let here = entry.clone().map(|entry| Entry { name: place.name().to_vec(), ..entry });
+            let names = [path.clone(), path.clone(), path.clone()];
+            let ours_was = if moves { None } else { was.take() };
+            let conflict = Some(ConflictKind::DistinctTypes);
+            placed.insert(place, Placed { entry: here, ours_was, conflict, stages, names });
+        }
+        if let Some(ours_was) = was {
+            let names = [path.clone(), path.clone(), path.clone()];
+            let stages = [None, None, None];
+            let gone =
+                Placed { entry: None, ours_was: Some(ours_was), conflict: None, stages, names };
+            placed.insert(path.clone(), gone);
+        }
+        plan.tell_conflict(
+            &path,
+            ConflictKind::DistinctTypes,
+            format!("'{path}' is of another kind on each side: both are kept"),
+        );
+        Ok(())
+    }
+
+    /// A free name beside a path for what one side has there.
+    fn aside(
+        &self,
+        plan: &Plan,
+        path: &RepoPath,
+        side: usize,
+        taken: &mut Taken,
+    ) -> Result<RepoPath, <C as Source>::Error> {
+        let labels = &self.request.options.labels;
+        let label = match (self.depth, side, self.request.options.unsettled) {
+            // Who merges must not show in what is kept for everybody.
+            (0, _, Unsettled::Keep) => b"file".to_vec(),
+            (0, 1, _) => labels.ours.clone(),
+            (0, _, _) => labels.theirs.clone(),
+            (_, side, _) => bases_labels()[side].clone(),
+        };
+        let (parent, name) = path.split().unwrap_or((RepoPath::root(), b""));
+        let plain = label.iter().map(|&byte| if byte == b'/' || byte < b' ' { b'_' } else { byte });
+        let mut wanted = name.to_vec();
+        wanted.push(b'~');
+        wanted.extend(plain);
+        wanted.truncate(crate::path::LONGEST_NAME - 24);
+        let mut number = 0;
+        let mut candidate = parent.join(&wanted);
+        while taken.has(&candidate)
+            || self.is_there(plan.trees[1], &candidate)?
+            || self.is_there(plan.trees[2], &candidate)?
+        {
+            candidate = parent.join(&[&wanted[..], format!("_{number}").as_bytes()].concat());
+            number += 1;
+        }
+        taken.slots.insert(candidate.clone());
+        Ok(candidate)
+    }
+}
+
+/// Names that are in use.
+struct Taken {
+    slots: std::collections::BTreeSet<RepoPath>,
+}
+
+impl Taken {
+    fn has(&self, path: &RepoPath) -> bool {
+        let mut below = self.slots.range(path..);
+        below.next().is_some_and(|next| next.is_within(path))
+    }
+}
+
+fn is_conflict(entry: &Entry) -> bool {
+    matches!(entry.what, What::Conflict { .. })
+}
+
+fn is_unchanged(base: Option<&Entry>, side: &Entry) -> bool {
+    base.is_some_and(|base| base.is_same_as(side))
+}
