@@ -150,6 +150,19 @@ pub enum Error {
     /// Two commits have no common ancestor.
     #[error("the two sides of '{0}' have no common ancestor")]
     Unrelated(String),
+    /// There is no command to take back or to do again.
+    #[error("there is nothing to {0}")]
+    NothingTo(&'static str),
+    /// A command cannot be taken back or done again.
+    #[error("cannot {what} '{verb}': {why}")]
+    CannotUndo {
+        /// `undo` or `redo`.
+        what: &'static str,
+        /// The command.
+        verb: String,
+        /// Why not.
+        why: String,
+    },
     /// What was read could not be passed on.
     #[error("cannot write: {0}")]
     Write(#[source] std::io::Error),

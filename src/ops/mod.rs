@@ -20,6 +20,7 @@ mod moved;
 pub mod mv;
 mod pending;
 pub mod reflog;
+pub mod reset;
 pub mod restore;
 pub mod revisions;
 pub mod rm;
@@ -27,5 +28,7 @@ mod staging;
 pub mod status;
 pub mod switch;
 pub mod tag;
+mod travel;
+pub mod undo;
 
 pub use error::Error;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::diff;
 use crate::disk::FileKind;
 use crate::hash::Id;
-use crate::index::Presence;
+use crate::index::{Base, Presence};
 use crate::object::tree::Edit;
 use crate::object::{Entry, Node};
 use crate::path::{Pathspec, RepoPath};
@@ -17,7 +17,7 @@ use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Untracked,
 use crate::worktree::{Failed, Step, Walker};
 
 use super::pending::{self, Pending, Plan};
-use super::{Error, begin, moved, revisions, staging};
+use super::{Error, begin, moved, revisions, staging, travel};
 
 /// What to bring back.
 #[derive(Clone, Debug)]
@@ -119,7 +119,7 @@ fn unstage(
         .with_packs(batch.seal()?)
         .with_refs(moved::staged(repo, staged, "restore"));
     repo.store().publish(publication)?;
-    Ok(())
+    travel::adopt(working, Base { commit: working.base.commit, tree: Some(tree) })
 }
 
 fn bring_back(

@@ -10,7 +10,7 @@ use crate::repo::{Person, Repository, Rules};
 use crate::store::{Batch, Error as StoreError};
 use crate::worktree::{Step, Walker};
 
-use super::{Error, begin, staging, switch};
+use super::{Error, begin, staging, travel};
 
 /// What to remove.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub fn run(
         }
     }
     if !options.force && !options.cached {
-        let paths = switch::in_the_way(&working, &steps)?;
+        let paths = travel::in_the_way(&working, &steps)?;
         if !paths.is_empty() {
             return Err(Error::WouldOverwrite { paths });
         }

@@ -1,16 +1,16 @@
 //! `switch`: goes to another branch or commit, and brings the working tree along.
 
-use crate::diff;
 use crate::hash::Id;
 use crate::history::refname;
 use crate::object::{Commit, Node, Source};
 use crate::path::{Pathspec, RepoPath};
-use crate::progress::{Monitor, Stage};
+use crate::progress::Monitor;
 use crate::repo::{Head, Person, Repository, Rules, Working};
-use crate::store::{Batch, Error as StoreError, RefEdit, Target};
-use crate::worktree::{Failed, Step, Walker};
+use crate::store::{Batch, RefEdit, Target};
+use crate::worktree::Failed;
 
-use super::pending::{self, Pending, Plan, holds};
+use super::pending::{self, Plan};
+use super::travel::{self, Journey, Unsaved};
 use super::{Error, begin, moved, revisions, staging};
 
 /// Where to go.
@@ -210,7 +210,6 @@ fn plan(
     monitor: &dyn Monitor,
 ) -> Result<Plan, Error> {
     let repo = working.repo;
-    monitor.begin(Stage::Comparing, None, None);
     let mut sealed = None;
     let mut goal_tree = to_tree;
     if let Some(staged) = working.staged {
@@ -260,124 +259,20 @@ fn plan(
             goal_tree = Some(tree);
         }
     }
-    let mut steps = Vec::new();
-    diff::entries::<_, StoreError>(
-        repo.store(),
-        working.base.tree.as_ref(),
-        goal_tree.as_ref(),
-        &Pathspec::all(),
-        &mut |change| {
-            steps.push(Step { path: change.path, old: change.old, new: change.new });
-            Ok(())
-        },
-    )?;
-    if options.discard {
-        add_changed(working, goal_tree, &mut steps, monitor)?;
-    } else {
-        super::restore::with_parents(working, goal_tree.as_ref(), &mut steps)?;
-        let paths = in_the_way(working, &steps)?;
-        if !paths.is_empty() {
-            return Err(Error::WouldOverwrite { paths });
-        }
-    }
-    let pending = Pending {
-        verb: "switch".to_owned(),
+    let journey = Journey {
+        verb: "switch",
         actor: options.actor.to_actor(),
-        boot: None,
-        from: working.base.tree,
-        to: goal_tree,
-        paths: Vec::new(),
-        adopts: true,
         commit,
-        refs: Vec::new(),
+        tree: goal_tree,
+        refs,
+        unsaved: if options.discard { Unsaved::Discard } else { Unsaved::Keep },
     };
+    let plan = travel::plan(working, journey, monitor)?;
     if let Some(packs) = sealed {
         // The trees that the note names must be there before it is.
         let publication =
             crate::store::Publication::new("switch", &options.actor.to_actor()).with_packs(packs);
         repo.store().publish(publication)?;
     }
-    Ok(Plan { pending, steps, sealed: None, refs })
-}
-
-/// Everything that differs from what is recorded is written anew.
-fn add_changed(
-    working: &Working<'_>,
-    goal: Option<Id>,
-    steps: &mut Vec<Step>,
-    monitor: &dyn Monitor,
-) -> Result<(), Error> {
-    let changed = super::restore::changed_paths(working, &Pathspec::all(), monitor)?;
-    for path in changed {
-        if steps.binary_search_by(|step| step.path.cmp(&path)).is_ok() {
-            continue;
-        }
-        let new = match goal {
-            Some(goal) => crate::repo::find_entry(working.repo.store(), &goal, &path)?,
-            None => None,
-        };
-        super::restore::expand(working.repo.store(), path, new, steps)?;
-    }
-    super::restore::with_parents(working, goal.as_ref(), steps)
-}
-
-/// The paths where something unsaved stands in the way of the steps.
-pub(super) fn in_the_way(working: &Working<'_>, steps: &[Step]) -> Result<Vec<RepoPath>, Error> {
-    let mut walker = Walker::new(working.tree.root.clone());
-    let mut found = Vec::new();
-    for step in steps {
-        let Some((parent, name)) = step.path.split() else { continue };
-        let Ok(dir) = walker.open(&parent) else { continue };
-        let Ok(stat) = dir.stat(name) else { continue };
-        let is_directory = stat.kind == crate::disk::FileKind::Directory;
-        if is_directory {
-            // A directory in the way of a file is in the way by what is in it, which is asked
-            // about by itself; untracked files in it keep it, and the file cannot be written.
-            let wants_file = step.new.as_ref().is_some_and(|new| !new.is_directory());
-            let was_directory = step.old.as_ref().is_some_and(crate::object::Entry::is_directory);
-            if wants_file && (!was_directory || has_untracked(working, &*dir, name, &step.path)?) {
-                found.push(step.path.clone());
-            }
-            continue;
-        }
-        if step.new.as_ref().is_some_and(crate::object::Entry::is_directory)
-            && step.old.as_ref().is_some_and(crate::object::Entry::is_directory)
-        {
-            found.push(step.path.clone());
-            continue;
-        }
-        let known = working.index.get(&step.path)?;
-        let is_known = known.as_ref().is_some_and(|known| {
-            known.seen.is_some_and(|seen| {
-                seen.matches(&stat, &working.volume) == crate::index::Matches::Same
-            })
-        });
-        if is_known && step.old.is_some() {
-            continue;
-        }
-        let is_one = |entry: &Option<crate::object::Entry>| match entry {
-            Some(entry) => holds(working.repo, &*dir, name, &stat, entry),
-            None => Ok(false),
-        };
-        if !is_one(&step.old)? && !is_one(&step.new)? {
-            found.push(step.path.clone());
-        }
-    }
-    Ok(found)
-}
-
-fn has_untracked(
-    working: &Working<'_>,
-    dir: &dyn crate::disk::Dir,
-    name: &[u8],
-    path: &RepoPath,
-) -> Result<bool, Error> {
-    let Ok(dir) = dir.dir(name) else { return Ok(false) };
-    for found in dir.list().unwrap_or_default() {
-        let Ok(()) = crate::path::check_name(&found.name) else { return Ok(true) };
-        if working.index.get(&path.join(&found.name))?.is_none() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(plan)
 }

@@ -39,7 +39,7 @@ use lookup::Indexed;
 pub use batch::{Batch, Sealed, Writer};
 pub use error::Error;
 pub use identity::Identity;
-pub use journal::{Effect, Move, PackInfo, Record, State, Target};
+pub use journal::{Effect, Move, PackInfo, Record, Slot, State, Target};
 pub use lookup::{Lookup, Place};
 pub use pack::Class;
 pub use publish::{Publication, RefEdit};

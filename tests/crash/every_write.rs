@@ -9,7 +9,8 @@ use std::io;
 use std::sync::Arc;
 
 use annals::disk::{Disk, Fault, FaultyDisk, MemoryDisk, Survival};
-use annals::ops::{self, add, branch, commit, restore, status, switch, tag};
+use annals::ops::undo::{self, Direction};
+use annals::ops::{self, add, branch, commit, reset, restore, status, switch, tag};
 use annals::progress::Silent;
 use annals::repo::{Repository, Rules};
 
@@ -64,6 +65,9 @@ const VERBS: &[Verb] = &[
         prepare: with_branch,
         run: |disk| bring_back(disk, Some("other"), &["a", "d"]),
     },
+    Verb { name: "reset --hard", prepare: with_branch, run: |disk| go_back(disk, "other") },
+    Verb { name: "undo", prepare: went_back, run: |disk| undo_or_redo(disk, Direction::Undo) },
+    Verb { name: "redo", prepare: undone, run: |disk| undo_or_redo(disk, Direction::Redo) },
     Verb { name: "branch", prepare: recorded, run: |disk| make_branch(disk, "another") },
     Verb { name: "tag", prepare: recorded, run: make_tag },
 ];
@@ -123,6 +127,16 @@ fn with_untracked(disk: &MemoryDisk) {
     write(disk, "empty/mine", "not recorded");
 }
 
+fn went_back(disk: &MemoryDisk) {
+    with_branch(disk);
+    go_back(&shared(disk), "other").unwrap();
+}
+
+fn undone(disk: &MemoryDisk) {
+    went_back(disk);
+    undo_or_redo(&shared(disk), Direction::Undo).unwrap();
+}
+
 /// What was written long ago is on the disk.
 fn settle(disk: &MemoryDisk) {
     disk.remount();
@@ -177,6 +191,23 @@ fn bring_back(disk: &Arc<dyn Disk>, source: Option<&str>, words: &[&str]) -> Don
         rules: Rules::default(),
     };
     told(restore::run(&open(disk)?, &options, &Silent)?.failed.is_empty())
+}
+
+fn go_back(disk: &Arc<dyn Disk>, revision: &str) -> Done {
+    let options = reset::Options {
+        mode: reset::Mode::Hard,
+        revision: Some(revision.into()),
+        dry_run: false,
+        actor: person(),
+        rules: Rules::default(),
+    };
+    told(reset::run(&open(disk)?, &options, &Silent)?.failed.is_empty())
+}
+
+fn undo_or_redo(disk: &Arc<dyn Disk>, direction: Direction) -> Done {
+    let options =
+        undo::Options { direction, dry_run: false, actor: person(), rules: Rules::default() };
+    told(undo::run(&open(disk)?, &options, &Silent)?.failed.is_empty())
 }
 
 fn make_branch(disk: &Arc<dyn Disk>, name: &str) -> Done {
@@ -391,6 +422,9 @@ power_loss! {
     switch_keeps_what_is_the_users_through_a_power_loss: "switch with a user's files",
     restore_survives_power_loss: "restore",
     restore_from_a_commit_survives_power_loss: "restore from a commit",
+    reset_survives_power_loss: "reset --hard",
+    undo_survives_power_loss: "undo",
+    redo_survives_power_loss: "redo",
     branch_survives_power_loss: "branch",
     tag_survives_power_loss: "tag",
 }

@@ -256,6 +256,11 @@ fn of_ops(error: &ops::Error) -> Told {
             Told::new("not-found", error).hint("`annals branch` lists all branches")
         }
         ops::Error::NoTag(_) => Told::new("not-found", error).hint("`annals tag` lists all tags"),
+        ops::Error::NothingTo(_) => Told::new("nothing-to-undo", error)
+            .hint("`annals reflog` shows where a branch has been")
+            .code(NO),
+        ops::Error::CannotUndo { .. } => Told::new("cannot-undo", error)
+            .hint("nothing was changed; `annals reflog` shows where a branch has been"),
         ops::Error::Worktree { path, source } => {
             Told::new("file", format!("cannot change '{path}': {}", reason(source)))
         }

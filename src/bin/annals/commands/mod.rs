@@ -2,6 +2,7 @@
 
 pub(crate) mod add;
 pub(crate) mod branch;
+mod brought;
 pub(crate) mod cat;
 pub(crate) mod cat_object;
 mod changes;
@@ -20,6 +21,7 @@ pub(crate) mod mv;
 pub(crate) mod other;
 pub(crate) mod reference;
 pub(crate) mod reflog;
+pub(crate) mod reset;
 pub(crate) mod restore;
 pub(crate) mod rev_parse;
 pub(crate) mod rm;
@@ -27,6 +29,7 @@ pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod switch;
 pub(crate) mod tag;
+pub(crate) mod undo;
 
 use std::process::ExitCode;
 
@@ -45,6 +48,9 @@ pub(crate) fn run(context: &Context, command: &Command) -> Result<ExitCode, Erro
         Command::Status(args) => status::run(context, args),
         Command::Switch(args) => switch::run(context, args),
         Command::Restore(args) => restore::run(context, args),
+        Command::Reset(args) => reset::run(context, args),
+        Command::Undo(args) => undo::undo(context, args),
+        Command::Redo(args) => undo::redo(context, args),
         Command::Log(args) => log::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Diff(args) => diff::run(context, args),

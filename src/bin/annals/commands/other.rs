@@ -18,7 +18,6 @@ const HABITS: &[(&str, &str)] = &[
     ("hash-object", "cat-object"),
     ("ls-files", "ls"),
     ("ls-tree", "ls REV"),
-    ("reset", "restore --staged` for the index, `annals switch"),
     ("rev-list", "log --format=%H"),
     ("show-ref", "branch -v` and `annals tag"),
     ("symbolic-ref", "rev-parse --abbrev-ref HEAD"),

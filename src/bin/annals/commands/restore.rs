@@ -7,8 +7,10 @@ use annals::ops::restore;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::output::{bytes_text, reason};
-use crate::report::{Error, NO};
+use crate::output::bytes_text;
+use crate::report::Error;
+
+use super::brought::Brought;
 
 /// Bring files back as they were recorded
 ///
@@ -66,11 +68,5 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             output.say(format!("Took back {} paths", outcome.unstaged))?;
         }
     }
-    for failed in &outcome.failed {
-        output.warn(&format!("'{}' could not be changed: {}", failed.path, reason(&failed.error)));
-    }
-    for path in &outcome.not_representable {
-        output.warn(&format!("'{path}' cannot be held by this file system"));
-    }
-    Ok(if outcome.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+    Brought { failed: &outcome.failed, not_representable: &outcome.not_representable }.tell(context)
 }

@@ -7,8 +7,10 @@ use annals::repo::Head;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::output::{bytes_text, id_json, reason};
-use crate::report::{Error, NO};
+use crate::output::{bytes_text, id_json};
+use crate::report::Error;
+
+use super::brought::Brought;
 
 /// Go to another branch or commit, with the working tree
 #[derive(Debug, clap::Args)]
@@ -53,14 +55,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     };
     let outcome = switch::run(repo, &options, context.monitor())?;
     print(context, &outcome)?;
-    for failed in &outcome.failed {
-        let why = reason(&failed.error);
-        context.output().warn(&format!("'{}' could not be changed: {why}", failed.path));
-    }
-    for path in &outcome.not_representable {
-        context.output().warn(&format!("'{path}' cannot be held by this file system"));
-    }
-    Ok(if outcome.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+    Brought { failed: &outcome.failed, not_representable: &outcome.not_representable }.tell(context)
 }
 
 fn print(context: &Context, outcome: &Outcome) -> Result<(), Error> {

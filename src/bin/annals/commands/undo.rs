@@ -1,0 +1,100 @@
+//! `annals undo` and `annals redo`.
+
+use std::process::ExitCode;
+
+use annals::ops::undo::{self, Direction, Outcome};
+use annals::store::Target;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::report::Error;
+
+use super::brought::Brought;
+
+/// Take back the last command that moved a branch, a tag, HEAD or what is staged
+///
+/// Again takes back the one before. Files follow if the command had changed them, unless something
+/// that is not recorded is in the way; what was only recorded stays in the files.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Undo {
+    /// Show what would move and stop
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// Do again what undo has taken back
+#[derive(Debug, clap::Args)]
+pub(crate) struct Redo {
+    /// Show what would move and stop
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+pub(crate) fn undo(context: &Context, args: &Undo) -> Result<ExitCode, Error> {
+    run(context, Direction::Undo, args.dry_run)
+}
+
+pub(crate) fn redo(context: &Context, args: &Redo) -> Result<ExitCode, Error> {
+    run(context, Direction::Redo, args.dry_run)
+}
+
+fn run(context: &Context, direction: Direction, dry_run: bool) -> Result<ExitCode, Error> {
+    let rules = context.rules()?;
+    let options =
+        undo::Options { direction, dry_run, actor: context.committer()?, rules: rules.rules() };
+    let outcome = undo::run(context.repository()?, &options, context.monitor())?;
+    print(context, direction, dry_run, &outcome)?;
+    Brought { failed: &outcome.failed, not_representable: &outcome.not_representable }.tell(context)
+}
+
+fn print(
+    context: &Context,
+    direction: Direction,
+    dry_run: bool,
+    outcome: &Outcome,
+) -> Result<(), Error> {
+    let output = context.output();
+    let text = |target: &Option<Target>| match target {
+        Some(Target::Id(id)) => Some(id.to_string()),
+        Some(Target::Symbolic(name)) => Some(name.clone()),
+        None => None,
+    };
+    if context.is_json() {
+        let moved = outcome.moved.iter().map(
+            |edit| json!({ "ref": edit.name, "old": text(&edit.old), "new": text(&edit.new) }),
+        );
+        return output.json(&json!({
+            "record": outcome.number, "verb": outcome.verb, "reason": outcome.reason,
+            "moved": moved.collect::<Vec<_>>(),
+            "written": outcome.written, "removed": outcome.removed,
+        }));
+    }
+    let verb = match (direction, dry_run) {
+        (Direction::Undo, false) => "Took back",
+        (Direction::Undo, true) => "Would take back",
+        (Direction::Redo, false) => "Did again",
+        (Direction::Redo, true) => "Would do again",
+    };
+    let tell = |line: String| if dry_run { output.line(line) } else { output.say(line) };
+    tell(format!("{verb} '{}'", outcome.reason))?;
+    let shown = |target: &Option<Target>| match target {
+        Some(Target::Id(id)) => id.short(8),
+        Some(Target::Symbolic(name)) => short(name).to_owned(),
+        None => "nothing".to_owned(),
+    };
+    for edit in &outcome.moved {
+        tell(format!("  {}: {} to {}", short(&edit.name), shown(&edit.old), shown(&edit.new)))?;
+    }
+    outcome.would_change.iter().try_for_each(|path| output.line(output.path(path)))
+}
+
+/// A ref as people call it; what belongs to the working tree without its id.
+fn short(name: &str) -> &str {
+    match name.strip_prefix("refs/worktree/").and_then(|rest| rest.split_once('/')) {
+        Some((_, own)) => own,
+        None => ["refs/heads/", "refs/"]
+            .iter()
+            .find_map(|prefix| name.strip_prefix(prefix))
+            .unwrap_or(name),
+    }
+}

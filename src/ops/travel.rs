@@ -1,0 +1,191 @@
+//! Going from the tree that the index describes to another one, with the working tree and the refs.
+//!
+//! What is planned here is carried out by [`pending`](super::pending), so that it can be finished
+//! whatever happens. Nothing unsaved is overwritten unless that was asked for.
+
+use crate::diff;
+use crate::hash::Id;
+use crate::index::{Base, Presence, Tracked, Update};
+use crate::path::{Pathspec, RepoPath};
+use crate::progress::{Monitor, Stage};
+use crate::repo::Working;
+use crate::store::{Error as StoreError, RefEdit};
+use crate::worktree::{Step, Walker};
+
+use super::pending::{Pending, Plan, holds};
+use super::{Error, restore};
+
+/// What becomes of unsaved work that is in the way.
+pub(super) enum Unsaved {
+    /// It stays, and nothing happens.
+    Keep,
+    /// It is thrown away, and so is all that is not recorded of tracked files.
+    Discard,
+}
+
+/// Where to go.
+pub(super) struct Journey {
+    /// Which command goes.
+    pub(super) verb: &'static str,
+    /// For whom.
+    pub(super) actor: String,
+    /// The commit that HEAD is on afterwards.
+    pub(super) commit: Option<Id>,
+    /// The tree that the working tree and the index have afterwards.
+    pub(super) tree: Option<Id>,
+    /// The refs that move.
+    pub(super) refs: Vec<RefEdit>,
+    /// What becomes of unsaved work.
+    pub(super) unsaved: Unsaved,
+}
+
+/// What has to be done to get there.
+pub(super) fn plan(
+    working: &Working<'_>,
+    journey: Journey,
+    monitor: &dyn Monitor,
+) -> Result<Plan, Error> {
+    monitor.begin(Stage::Comparing, None, None);
+    let mut steps = Vec::new();
+    diff::entries::<_, StoreError>(
+        working.repo.store(),
+        working.base.tree.as_ref(),
+        journey.tree.as_ref(),
+        &Pathspec::all(),
+        &mut |change| {
+            steps.push(Step { path: change.path, old: change.old, new: change.new });
+            Ok(())
+        },
+    )?;
+    match journey.unsaved {
+        Unsaved::Discard => add_changed(working, journey.tree, &mut steps, monitor)?,
+        Unsaved::Keep => {
+            restore::with_parents(working, journey.tree.as_ref(), &mut steps)?;
+            let paths = in_the_way(working, &steps)?;
+            if !paths.is_empty() {
+                return Err(Error::WouldOverwrite { paths });
+            }
+        }
+    }
+    let pending = Pending {
+        verb: journey.verb.to_owned(),
+        actor: journey.actor,
+        boot: None,
+        from: working.base.tree,
+        to: journey.tree,
+        paths: Vec::new(),
+        adopts: true,
+        commit: journey.commit,
+        refs: Vec::new(),
+    };
+    Ok(Plan { pending, steps, sealed: None, refs: journey.refs })
+}
+
+/// Makes the index describe another tree and leaves the files as they are. What is not among them
+/// was deleted, unless the index knew it as not brought here.
+pub(super) fn adopt(working: &mut Working<'_>, base: Base) -> Result<(), Error> {
+    if working.index.is_lost() {
+        return Ok(());
+    }
+    let mut rows = Vec::new();
+    diff::entries::<_, Error>(
+        working.repo.store(),
+        working.base.tree.as_ref(),
+        base.tree.as_ref(),
+        &Pathspec::all(),
+        &mut |change| {
+            let known = working.index.get(&change.path)?.filter(|_| change.old.is_some());
+            let row = change.new.as_ref().map(|entry| Tracked {
+                presence: known.map_or(Presence::Here, |known| known.presence),
+                ..Tracked::of_entry(entry)
+            });
+            rows.push((change.path, row));
+            Ok(())
+        },
+    )?;
+    // A cache: whoever finds it behind catches up.
+    let _ = working.index.update(Update::new(base, rows))?;
+    Ok(())
+}
+
+/// Everything that differs from what is recorded is written anew.
+fn add_changed(
+    working: &Working<'_>,
+    goal: Option<Id>,
+    steps: &mut Vec<Step>,
+    monitor: &dyn Monitor,
+) -> Result<(), Error> {
+    let changed = restore::changed_paths(working, &Pathspec::all(), monitor)?;
+    for path in changed {
+        if steps.binary_search_by(|step| step.path.cmp(&path)).is_ok() {
+            continue;
+        }
+        let new = match goal {
+            Some(goal) => crate::repo::find_entry(working.repo.store(), &goal, &path)?,
+            None => None,
+        };
+        restore::expand(working.repo.store(), path, new, steps)?;
+    }
+    restore::with_parents(working, goal.as_ref(), steps)
+}
+
+/// The paths where something unsaved stands in the way of the steps.
+pub(super) fn in_the_way(working: &Working<'_>, steps: &[Step]) -> Result<Vec<RepoPath>, Error> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    let mut found = Vec::new();
+    for step in steps {
+        let Some((parent, name)) = step.path.split() else { continue };
+        let Ok(dir) = walker.open(&parent) else { continue };
+        let Ok(stat) = dir.stat(name) else { continue };
+        let is_directory = stat.kind == crate::disk::FileKind::Directory;
+        if is_directory {
+            // A directory in the way of a file is in the way by what is in it, which is asked
+            // about by itself; untracked files in it keep it, and the file cannot be written.
+            let wants_file = step.new.as_ref().is_some_and(|new| !new.is_directory());
+            let was_directory = step.old.as_ref().is_some_and(crate::object::Entry::is_directory);
+            if wants_file && (!was_directory || has_untracked(working, &*dir, name, &step.path)?) {
+                found.push(step.path.clone());
+            }
+            continue;
+        }
+        if step.new.as_ref().is_some_and(crate::object::Entry::is_directory)
+            && step.old.as_ref().is_some_and(crate::object::Entry::is_directory)
+        {
+            found.push(step.path.clone());
+            continue;
+        }
+        let known = working.index.get(&step.path)?;
+        let is_known = known.as_ref().is_some_and(|known| {
+            known.seen.is_some_and(|seen| {
+                seen.matches(&stat, &working.volume) == crate::index::Matches::Same
+            })
+        });
+        if is_known && step.old.is_some() {
+            continue;
+        }
+        let is_one = |entry: &Option<crate::object::Entry>| match entry {
+            Some(entry) => holds(working.repo, &*dir, name, &stat, entry),
+            None => Ok(false),
+        };
+        if !is_one(&step.old)? && !is_one(&step.new)? {
+            found.push(step.path.clone());
+        }
+    }
+    Ok(found)
+}
+
+fn has_untracked(
+    working: &Working<'_>,
+    dir: &dyn crate::disk::Dir,
+    name: &[u8],
+    path: &RepoPath,
+) -> Result<bool, Error> {
+    let Ok(dir) = dir.dir(name) else { return Ok(false) };
+    for found in dir.list().unwrap_or_default() {
+        let Ok(()) = crate::path::check_name(&found.name) else { return Ok(true) };
+        if working.index.get(&path.join(&found.name))?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
