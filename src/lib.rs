@@ -9,7 +9,7 @@
 //! ```text
 //! 8  ops
 //! 7  repo
-//! 6  merge worktree
+//! 6  git merge worktree
 //! 5  diff history
 //! 4  store index config
 //! 3  blobs table
@@ -25,6 +25,7 @@ pub mod codec;
 pub mod config;
 pub mod diff;
 pub mod disk;
+pub mod git;
 pub mod hash;
 pub mod history;
 pub mod index;

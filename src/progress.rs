@@ -18,6 +18,10 @@ pub enum Stage {
     Comparing,
     /// Checking packs and objects.
     Checking,
+    /// Reading a history of git.
+    Importing,
+    /// Writing a history for git.
+    Exporting,
     /// Rebuilding derived tables.
     Indexing,
 }

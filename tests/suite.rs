@@ -4,5 +4,6 @@
 mod cli;
 mod crash;
 mod format;
+mod git;
 mod model;
 mod support;

@@ -7,7 +7,7 @@ use crate::history::refname::RefNameError;
 use crate::history::revision;
 use crate::path::{PatternError, RepoPath};
 use crate::worktree::record;
-use crate::{codec, index, repo, store};
+use crate::{codec, git, index, repo, store};
 
 /// Why a verb could not do its work. Nothing was changed unless it says so.
 #[derive(Debug, ThisError)]
@@ -24,6 +24,9 @@ pub enum Error {
     /// Recording failed.
     #[error(transparent)]
     Record(#[from] record::Error),
+    /// A history could not be exchanged with git.
+    #[error(transparent)]
+    Git(#[from] git::Error),
     /// There is nothing to record.
     #[error("nothing to commit")]
     NothingToCommit,

@@ -11,6 +11,7 @@ pub mod commit;
 pub mod diff;
 mod error;
 pub mod fsck;
+pub mod import;
 pub mod init;
 pub mod inspect;
 pub mod log;

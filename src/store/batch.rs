@@ -213,19 +213,24 @@ impl<'s> Batch<'s> {
         true
     }
 
+    /// Remembers which content a manifest is of.
+    pub(super) fn remember_content(&self, content: Id, manifest: Id) {
+        locked(&self.contents).push((content, manifest));
+    }
+
     fn shard(&self, id: &Id) -> &Mutex<Known> {
         &self.known[usize::from(id.as_bytes()[31]) % SHARDS]
     }
 
     /// Claims an object for the caller; `false` if it is there or somebody else has claimed it.
-    fn claim(&self, kind: Kind, id: &Id) -> bool {
+    pub(super) fn claim(&self, kind: Kind, id: &Id) -> bool {
         if self.is_stored(kind, id) {
             return false;
         }
         locked(self.shard(id)).insert(known_key(kind, id))
     }
 
-    fn push_frame(&self, class: Class, frame: &Frame) -> Result<(), Error> {
+    pub(super) fn push_frame(&self, class: Class, frame: &Frame) -> Result<(), Error> {
         {
             let mut made = locked(&self.made);
             made.objects += u64::from(frame.row.objects);
@@ -546,7 +551,7 @@ impl<'b, 's> Writer<'b, 's> {
     /// Puts a manifest and remembers which content it is of.
     pub fn put_manifest(&mut self, manifest: &Manifest) -> Result<Id, Error> {
         let id = self.put(Kind::Manifest, manifest.to_bytes())?;
-        locked(&self.batch.contents).push((manifest.content, id));
+        self.batch.remember_content(manifest.content, id);
         Ok(id)
     }
 

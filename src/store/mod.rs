@@ -8,9 +8,11 @@
 //! Absent: any knowledge of working trees, and any deletion of objects. Packs that were merged
 //! into another are the only files that are removed.
 
+mod arranged;
 mod batch;
 pub mod check;
 mod consolidate;
+mod contents;
 mod error;
 mod frames;
 mod identity;
@@ -36,7 +38,9 @@ use frames::Frames;
 use journal::Journal;
 use lookup::Indexed;
 
-pub use batch::{Batch, Sealed, Writer};
+pub use arranged::{Age, Arranged};
+pub use batch::{Batch, Made, Sealed, Writer};
+pub use contents::{read_content, read_small};
 pub use error::Error;
 pub use identity::Identity;
 pub use journal::{Effect, Move, PackInfo, Record, Slot, State, Target};

@@ -19,7 +19,7 @@ use crate::path::{self, RepoPath};
 use crate::progress::Monitor;
 use crate::store::{Error as StoreError, Store};
 
-use super::content::{read_content, read_small};
+use crate::store::{read_content, read_small};
 
 /// What becomes of one path.
 #[derive(Clone, Debug)]

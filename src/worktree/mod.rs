@@ -4,12 +4,11 @@
 //! from one tree to another. Names are checked once more before anything is written.
 
 mod apply;
-mod content;
 pub mod ignore;
 mod probe;
 pub mod record;
 pub mod scan;
 
+pub use crate::store::{read_content, read_small};
 pub use apply::{Applied, Failed, Step, Target, Walker, apply};
-pub use content::{read_content, read_small};
 pub use probe::{file_system_time, volume};

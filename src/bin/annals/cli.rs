@@ -80,6 +80,7 @@ pub(crate) enum Command {
     MergeBase(commands::merge_base::Args),
     CatObject(commands::cat_object::Args),
     Fsck(commands::fsck::Args),
+    Import(commands::import::Args),
     Completions(commands::completions::Args),
     Help(commands::help::Args),
     #[command(hide = true)]

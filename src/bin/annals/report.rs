@@ -200,6 +200,7 @@ fn of_ops(error: &ops::Error) -> Told {
         ops::Error::Repo(error) => of_repo(error),
         ops::Error::Store(error) => of_store(error),
         ops::Error::Index(_) => Told::new("index", error),
+        ops::Error::Git(error) => of_git(error),
         ops::Error::Revision(error) => of_revision(error),
         ops::Error::Pattern(_) => Told::new("path", error),
         ops::Error::Name(_) | ops::Error::BadName { .. } => Told::new("name", error),
@@ -265,6 +266,20 @@ fn of_ops(error: &ops::Error) -> Told {
             Told::new("file", format!("cannot change '{path}': {}", reason(source)))
         }
         _ => Told::new("failed", error),
+    }
+}
+
+fn of_git(error: &annals::git::Error) -> Told {
+    use annals::git::Error;
+    let told = Told::new("git", error);
+    match error {
+        Error::Start(_) => told.hint("the program `git` is needed for this"),
+        Error::Shallow => told.hint("`git fetch --unshallow` there brings the rest"),
+        Error::Missing(_) | Error::WrongId(_) | Error::Malformed { .. } => {
+            told.hint("`git fsck` there lists everything that is damaged; nothing was changed here")
+        }
+        Error::Store(error) => of_store(error),
+        _ => told,
     }
 }
 

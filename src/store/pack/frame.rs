@@ -72,6 +72,11 @@ impl FrameBuilder {
         self.raw.len()
     }
 
+    /// How many objects it has.
+    pub fn objects(&self) -> usize {
+        self.objects.len()
+    }
+
     /// Whether it has no objects.
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()

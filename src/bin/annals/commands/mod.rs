@@ -12,6 +12,7 @@ pub(crate) mod config;
 pub(crate) mod diff;
 pub(crate) mod fsck;
 pub(crate) mod help;
+pub(crate) mod import;
 pub(crate) mod init;
 mod left_out;
 pub(crate) mod log;
@@ -64,6 +65,7 @@ pub(crate) fn run(context: &Context, command: &Command) -> Result<ExitCode, Erro
         Command::MergeBase(args) => merge_base::run(context, args),
         Command::CatObject(args) => cat_object::run(context, args),
         Command::Fsck(args) => fsck::run(context, args),
+        Command::Import(args) => import::run(context, args),
         Command::Completions(args) => completions::run(context, args),
         Command::Help(args) => help::run(context, args),
         Command::Reference(args) => reference::run(context, args),

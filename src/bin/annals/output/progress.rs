@@ -168,6 +168,8 @@ impl Running {
             Stage::Writing => "writing",
             Stage::Comparing => "comparing",
             Stage::Checking => "checking",
+            Stage::Importing => "importing",
+            Stage::Exporting => "exporting",
             Stage::Indexing => "indexing",
         };
         let mut parts = vec![match self.files {

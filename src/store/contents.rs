@@ -4,7 +4,8 @@ use crate::codec;
 use crate::hash::{Id, Kind};
 use crate::object::manifest::ListCursor;
 use crate::object::{Chunks, List, Manifest, Source};
-use crate::store::{Content, Error, Store, content_kind};
+
+use super::{Content, Error, Store, content_kind};
 
 /// Calls `piece` with each chunk of a content, in order. Memory does not depend on the size.
 pub fn read_content<E: From<Error>>(

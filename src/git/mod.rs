@@ -1,0 +1,26 @@
+//! Git: histories of git as histories of Annals, and back.
+//!
+//! `pipe` speaks with the program `git`, which reads and writes its repositories; `raw` knows what
+//! its objects say; `convert`, `trees` and `content` turn them into objects of Annals, as a pure
+//! function of their bytes, so that two people who import the same history get the same ids.
+//! Whatever Annals has no place for is kept verbatim in headers of commits and tags.
+//!
+//! Refs are not here: which of them move is decided by `ops`.
+
+mod content;
+mod convert;
+mod error;
+mod ids;
+mod import;
+mod known;
+mod names;
+mod pipe;
+mod raw;
+mod trees;
+
+pub use error::Error;
+pub use ids::{IdHasher, IdMap};
+pub use import::{Converted, Imported, Plan, import};
+pub use known::known_commits;
+pub use pipe::{Git, GitRef, Listed, Reader};
+pub use raw::Type;

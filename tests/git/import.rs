@@ -1,0 +1,130 @@
+//! `annals import git`.
+
+use super::repository::GitRepository;
+use crate::support::World;
+
+/// What the files of a commit are, as git and Annals can both say it.
+fn listing(world: &World, git: &GitRepository, revision: &str) -> (Vec<String>, Vec<String>) {
+    let theirs = git.run(&["ls-tree", "-r", "--name-only", revision]);
+    let ours = world.run_in("ours".as_ref(), &["ls", "-r", revision]).ok();
+    let mut theirs: Vec<String> = theirs.lines().map(str::to_owned).collect();
+    let mut ours: Vec<String> = ours.lines().map(str::to_owned).collect();
+    theirs.sort();
+    ours.sort();
+    (theirs, ours)
+}
+
+#[test]
+fn an_imported_history_has_every_file_and_is_sound() {
+    let world = World::empty();
+    let Some(git) = GitRepository::new(&world.path("theirs")) else { return };
+    git.fill();
+    let said = world.run_args(&["import", "git", "theirs", "ours"]).ok();
+    assert!(said.contains("with trees that git itself would not write"), "{said}");
+    let ours = |args: &[&str]| world.run_in("ours".as_ref(), args).ok();
+    ours(&["fsck"]);
+    for revision in ["main", "main~20", "a", "other-root", "odd/3"] {
+        let (theirs, ours) = listing(&world, &git, revision);
+        assert_eq!(theirs, ours, "{revision}");
+    }
+    let theirs = git.run(&["rev-list", "--count", "--branches"]);
+    let branches = ["log", "--oneline", "--all"];
+    assert_eq!(ours(&branches).lines().count().to_string(), theirs);
+    assert_eq!(ours(&["cat", "main:src/main.c"]).trim_end(), git.run(&["show", "main:src/main.c"]));
+    // The files are brought out, executable or links, and nothing has changed.
+    assert_eq!(std::fs::read(world.path("ours/readme")).unwrap(), b"hello\n");
+    assert_eq!(
+        std::fs::read_link(world.path("ours/link")).unwrap(),
+        "src/main.c".as_ref() as &std::path::Path
+    );
+    assert_eq!(ours(&["status", "--porcelain"]), "");
+    // What stands under a name that cannot be kept is there under another.
+    let odd = ours(&["ls", "-r", "odd/trees"]);
+    assert!(odd.contains("bad/%2eannals\n") && odd.contains("bad/twice%2\n"), "{odd}");
+}
+
+#[test]
+fn who_imports_the_same_history_gets_the_same_ids() {
+    let world = World::empty();
+    let Some(git) = GitRepository::new(&world.path("theirs")) else { return };
+    git.fill();
+    world.run_args(&["import", "git", "theirs", "once", "--bare"]).ok();
+    // Somebody else packs it otherwise, and takes it in piece by piece.
+    git.run(&["gc", "-q", "--aggressive"]);
+    world.later(1000);
+    world.run_args(&["import", "git", "theirs", "twice", "--bare", "--branches", "a,odd/*"]).ok();
+    world.run_args(&["import", "git", "theirs", "twice", "--branches", "b"]).ok();
+    world.run_args(&["import", "git", "theirs", "twice"]).ok();
+    let refs = |of: &str| {
+        let list = |what: &str| world.run_in(of.as_ref(), &[what, "-v", "--json"]).ok();
+        (list("branch"), list("tag"))
+    };
+    let cut = |(branches, tags): (String, String)| {
+        // Which branch is the current one may differ.
+        (branches.replace("\"current\":true", "\"current\":false"), tags)
+    };
+    assert_eq!(cut(refs("once")), cut(refs("twice")));
+    world.run_in("twice".as_ref(), &["fsck"]).ok();
+}
+
+#[test]
+fn a_history_that_has_grown_is_taken_in_again_and_own_work_stays() {
+    let world = World::empty();
+    let Some(git) = GitRepository::new(&world.path("theirs")) else { return };
+    git.write("a", "1\n");
+    git.commit("one");
+    git.run(&["branch", "side"]);
+    world.run_args(&["import", "git", "theirs", "ours"]).ok();
+    let again = world.run_args(&["import", "git", "theirs", "ours"]).ok();
+    assert_eq!(again, "Nothing is new\n");
+    git.write("a", "2\n");
+    git.commit("two");
+    world.run_args(&["import", "git", "theirs", "ours"]).ok();
+    // The branch with a working tree took its files along.
+    assert_eq!(std::fs::read(world.path("ours/a")).unwrap(), b"2\n");
+    let ours = |args: &[&str]| world.run_in("ours".as_ref(), args);
+    assert_eq!(ours(&["status", "--porcelain"]).ok(), "");
+    world.write("ours/mine", "mine\n");
+    ours(&["commit", "-q", "-m", "mine"]).ok();
+    let mine = ours(&["rev-parse", "main"]).ok();
+    let same = world.run_args(&["import", "git", "theirs", "ours", "--json"]).ok();
+    assert!(same.contains(r#""fate":"ahead""#), "{same}");
+    git.write("a", "3\n");
+    git.commit("three");
+    let kept = world.run_args(&["import", "git", "theirs", "ours"]).fails(1);
+    assert!(kept.contains("refs/heads/main stands elsewhere here"), "{kept}");
+    assert_eq!(ours(&["rev-parse", "main"]).ok(), mine);
+    world.run_args(&["import", "git", "theirs", "ours", "--force"]).ok();
+    assert_eq!(std::fs::read(world.path("ours/a")).unwrap(), b"3\n");
+}
+
+#[test]
+fn a_history_with_the_long_hash_comes_in_too() {
+    let world = World::empty();
+    let path = world.path("theirs");
+    let Some(git) = GitRepository::with(&path, &["-b", "main", "--object-format=sha256"]) else {
+        return;
+    };
+    git.fill();
+    world.run_args(&["import", "git", "theirs", "ours", "--bare"]).ok();
+    world.run_in("ours".as_ref(), &["fsck"]).ok();
+    let (theirs, ours) = listing(&world, &git, "main");
+    assert_eq!(theirs, ours);
+}
+
+#[test]
+fn a_damaged_git_repository_changes_nothing() {
+    let world = World::empty();
+    let Some(git) = GitRepository::new(&world.path("theirs")) else { return };
+    git.write("a", "1\n");
+    git.commit("one");
+    let blob = git.run(&["rev-parse", "HEAD:a"]);
+    let file = world.path(&format!("theirs/.git/objects/{}/{}", &blob[..2], &blob[2..]));
+    std::fs::remove_file(file).unwrap();
+    world.run_args(&["init", "-q", "ours"]).ok();
+    let said = world.run_args(&["import", "git", "theirs", "ours"]).fails(128);
+    assert!(said.contains(&blob), "{said}");
+    assert_eq!(world.run_in("ours".as_ref(), &["branch"]).ok(), "");
+    let none = world.run_args(&["import", "git", "theirs", "ours", "--branches", "x*"]).fails(128);
+    assert!(none.contains("there is no branch 'x*'"), "{none}");
+}

@@ -1,0 +1,4 @@
+//! Agreement with git, and exchange with it. Skipped, aloud, where git is not installed.
+
+mod import;
+mod repository;
