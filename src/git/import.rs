@@ -210,14 +210,11 @@ impl Imported {
 }
 
 /// Runs over shares of work with all threads; the first error ends it.
-fn share<T: Sync, R: Send>(
+fn share<T: Clone + Sync, R: Send>(
     work: &[T],
     threads: usize,
     hand: impl Fn(&mut dyn FnMut() -> Option<(usize, T)>) -> Result<R, Error> + Sync,
-) -> Result<Vec<R>, Error>
-where
-    T: Clone,
-{
+) -> Result<Vec<R>, Error> {
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let results: Mutex<Vec<Result<R, Error>>> = Mutex::new(Vec::new());
@@ -335,9 +332,9 @@ impl ContentHand<'_, '_, '_> {
     }
 
     fn stream(&mut self, reader: &mut Reader, item: &Item) -> Result<(), Error> {
-        debug_assert!(STREAMED_FROM > NEAR);
+        const { assert!(STREAMED_FROM > NEAR) };
         let mut stream = Stream::new(item.size);
-        let kind = reader.next_in_pieces(&item.id, MOST_FRAME_BYTES, &mut |_, bytes| {
+        let kind = reader.next_in_pieces(&item.id, MOST_FRAME_BYTES, &mut |bytes| {
             self.monitor.advance(0, bytes.len() as u64);
             Ok(stream.take(bytes, &mut self.writer)?)
         })?;

@@ -187,7 +187,7 @@ impl Git {
             "--buffer",
         ];
         let found = walker.take_output();
-        let mut checker = Process::start(self.command(&check).stdin(Stdio::from(found)), check[0])?;
+        let mut checker = Process::start(self.command(&check).stdin(found), check[0])?;
         let mut line = Vec::new();
         let mut failed = None;
         loop {
@@ -325,12 +325,12 @@ impl Reader {
         }
     }
 
-    /// Reads an object in pieces of at most `most` bytes; the first call to `take` has its length.
+    /// Reads an object in pieces of at most `most` bytes.
     pub fn next_in_pieces(
         &mut self,
         id: &ObjectId,
         most: usize,
-        take: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<Type, Error> {
         let (kind, size) = self.head(id)?;
         let mut hasher = raw::hasher_for(self.hash, kind, size);
@@ -346,7 +346,7 @@ impl Reader {
             }
             left -= piece.len() as u64;
             hasher.update(&piece);
-            take(size, &piece)?;
+            take(&piece)?;
         }
         self.end()?;
         match hasher.try_finalize() {

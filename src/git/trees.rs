@@ -52,6 +52,9 @@ pub(super) struct Odd {
     pub below: Vec<(Vec<u8>, ObjectId)>,
 }
 
+/// Paths in Annals and the bytes of git's trees there.
+pub(super) type RawTrees = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// One entry of a raw tree, as places in its bytes.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
@@ -365,7 +368,7 @@ impl<'a, 'b, 's> TreeHand<'a, 'b, 's> {
     }
 
     /// The trees that git would not write below a root, with their paths in Annals.
-    pub(super) fn odd_trees(&mut self, root: &ObjectId) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    pub(super) fn odd_trees(&mut self, root: &ObjectId) -> Result<RawTrees, Error> {
         let mut found: Vec<(Vec<u8>, ObjectId)> = Vec::new();
         let mut queue = vec![(Vec::new(), *root)];
         while let Some((path, id)) = queue.pop() {

@@ -177,7 +177,7 @@ pub fn run(
             to: switch::To::NewBranch { name, start: Some(id.to_string()), replace: true },
             discard: false,
             actor: options.actor.clone(),
-            rules: options.rules.clone(),
+            rules: options.rules,
         };
         outcome.written = switch::run(repo, &options, monitor)?.written;
     }

@@ -74,7 +74,9 @@ fn a_history_that_has_grown_is_taken_in_again_and_own_work_stays() {
     git.write("a", "1\n");
     git.commit("one");
     git.run(&["branch", "side"]);
+    let before = git.refs();
     world.run_args(&["import", "git", "theirs", "ours"]).ok();
+    assert_eq!(git.refs(), before);
     let again = world.run_args(&["import", "git", "theirs", "ours"]).ok();
     assert_eq!(again, "Nothing is new\n");
     git.write("a", "2\n");

@@ -141,11 +141,11 @@ impl GitRepository {
         self.commit("nothing changed");
         for side in ["a", "b", "c"] {
             self.run(&["switch", "-q", "-c", side, "main"]);
-            self.write(side, side);
+            self.write(&format!("{side}.txt"), side);
             self.commit(side);
         }
         self.run(&["switch", "-q", "main"]);
-        self.write("main", "main");
+        self.write("main.txt", "main");
         self.commit("main");
         self.run(&["merge", "-q", "-m", "octopus", "a", "b", "c"]);
         self.run(&["switch", "-q", "--orphan", "other-root"]);
@@ -153,7 +153,6 @@ impl GitRepository {
         self.commit("another root");
         self.run(&["switch", "-q", "main"]);
         self.run(&["merge", "-q", "--allow-unrelated-histories", "-m", "roots", "other-root"]);
-        let zero = "0".repeat(first.len());
         let link = format!("160000,{first},sub/module");
         self.run(&["update-index", "--add", "--cacheinfo", &link]);
         self.run(&["commit", "-q", "-m", "a submodule"]);
@@ -194,7 +193,6 @@ impl GitRepository {
             ("40000", b"empty", &empty),
             ("100644", b"a", &blob),
         ]);
-        let _ = zero;
         let parent = self.run(&["rev-parse", "main"]);
         let text =
             format!("tree {top}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nodd trees\n");

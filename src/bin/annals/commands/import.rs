@@ -143,7 +143,7 @@ fn tell(context: &Context, outcome: &Outcome, seconds: f64) -> Result<(), Error>
         ))?;
     }
     if moved == 0 && outcome.commits == 0 {
-        return Ok(output.say("Nothing is new")?);
+        return output.say("Nothing is new");
     }
     output.say(format!(
         "Imported {} and {} ({} of {}), {} stored, in {seconds:.1} s",
