@@ -72,6 +72,12 @@ pub const KEYS: &[Key] = &[
         Some("false"),
         "Whether names that are not ASCII are shown in quotes with escapes.",
     ),
+    entry(
+        "diff.renames",
+        Form::Choice(&["true", "false", "copies"]),
+        Some("true"),
+        "Whether renames are looked for where changes are shown; copies: copies too.",
+    ),
     entry("init.default-branch", Form::Text, Some("main"), "The branch of a new repository."),
     entry(
         "log.date",

@@ -41,6 +41,33 @@ pub struct Row {
     pub bytes: Option<(u64, u64)>,
 }
 
+/// The name of what was renamed, as git shortens it: `dir/{old => new}/file`.
+pub fn renamed(old: &str, new: &str) -> String {
+    let (a, b) = (old.as_bytes(), new.as_bytes());
+    let common = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let start = a[..common].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    let mut end = 0;
+    // What both end with may begin with the slash that what both start with ends with.
+    let room = (a.len() - start).min(b.len() - start) + usize::from(start > 0);
+    for back in 1..=room {
+        if a[a.len() - back] != b[b.len() - back] {
+            break;
+        }
+        if a[a.len() - back] == b'/' {
+            end = back;
+        }
+    }
+    if start == 0 && end == 0 {
+        return format!("{old} => {new}");
+    }
+    let middle = |name: &str| {
+        let to = name.len() - end;
+        name.get(start..to.max(start)).unwrap_or_default().to_owned()
+    };
+    let (first, last) = (&old[..start], &old[old.len() - end..]);
+    format!("{first}{{{} => {}}}{last}", middle(old), middle(new))
+}
+
 /// Lays out names and counts for a terminal of this width.
 pub fn layout(files: &[(String, Counts)], width: usize) -> Vec<Row> {
     let digits = |number: u64| number.checked_ilog10().map_or(1, |log| log as usize + 1);
@@ -168,6 +195,21 @@ mod tests {
             text += "\n";
         }
         text + &summary(files) + "\n"
+    }
+
+    #[test]
+    fn a_rename_is_shortened_to_what_differs() {
+        for (old, new, shown) in [
+            ("a", "b", "a => b"),
+            ("d/a", "d/b", "d/{a => b}"),
+            ("d/a/x", "d/b/x", "d/{a => b}/x"),
+            ("d/x", "d/sub/x", "d/{ => sub}/x"),
+            ("d/sub/x", "d/x", "d/{sub => }/x"),
+            ("x", "d/x", "x => d/x"),
+            ("a/x", "b/x", "{a => b}/x"),
+        ] {
+            assert_eq!(renamed(old, new), shown);
+        }
     }
 
     #[test]

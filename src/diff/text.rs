@@ -14,6 +14,8 @@ use crate::object::manifest;
 use crate::object::{Entry, What};
 use crate::path::{RepoPath, quoted};
 
+use super::renames::Origin;
+
 /// Content of more bytes is not compared line by line.
 pub const LONGEST: u64 = 64 << 20;
 
@@ -117,6 +119,17 @@ pub struct Side<'a> {
 
 /// The patch of one file, in git's format.
 pub fn patch(path: &RepoPath, old: Side<'_>, new: Side<'_>, options: Options) -> Vec<Line> {
+    patch_from(path, None, old, new, options)
+}
+
+/// The patch of one file that may have been elsewhere, in git's format.
+pub fn patch_from(
+    path: &RepoPath,
+    origin: Option<&Origin>,
+    old: Side<'_>,
+    new: Side<'_>,
+    options: Options,
+) -> Vec<Line> {
     let mut lines = Vec::new();
     // Something that became something else is removed and made anew, as git has it.
     if let (Some(was), Some(is)) = (old.entry, new.entry)
@@ -128,7 +141,11 @@ pub fn patch(path: &RepoPath, old: Side<'_>, new: Side<'_>, options: Options) ->
         return lines;
     }
     let mut header = |text: String| lines.push(Line { mark: Mark::Header, bytes: text.into() });
-    let name = |side: &str| quoted(&[side.as_bytes(), path.as_bytes()].concat());
+    let old_path = origin.map_or(path, |origin| &origin.path);
+    let name = |side: &str| {
+        let path = if side == "a/" { old_path } else { path };
+        quoted(&[side.as_bytes(), path.as_bytes()].concat())
+    };
     header(format!("diff --git {} {}", name("a/"), name("b/")));
     match (old.entry.map(git_mode), new.entry.map(git_mode)) {
         (None, Some(mode)) => header(format!("new file mode {mode}")),
@@ -138,6 +155,12 @@ pub fn patch(path: &RepoPath, old: Side<'_>, new: Side<'_>, options: Options) ->
             header(format!("new mode {is}"));
         }
         _ => {}
+    }
+    if let Some(origin) = origin {
+        let verb = if origin.is_copy { "copy" } else { "rename" };
+        header(format!("similarity index {}%", origin.score / 100));
+        header(format!("{verb} from {}", quoted(old_path.as_bytes())));
+        header(format!("{verb} to {}", quoted(path.as_bytes())));
     }
     let (from, to) = (old.entry.map(content), new.entry.map(content));
     if from == to && old.body == new.body {

@@ -3,18 +3,20 @@
 //! The working tree is compared as if it were recorded: its changes are applied to the tree the
 //! index describes, in memory. Files that are not tracked are no differences.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
+use crate::chunk::{CHUNKER, SPAN_LIMIT, Sketcher};
 use crate::codec;
+use crate::diff::renames::{self, Copies, Difference, Directories, RenameOptions};
 use crate::diff::stat::Counts;
 use crate::diff::text::{self, Body, Options as TextOptions};
 use crate::diff::{self, Change, Status};
 use crate::disk::{self, FileKind};
-use crate::hash::{Id, Kind};
+use crate::hash::{self, Id, Kind};
 use crate::object::tree::{Edit, edit};
-use crate::object::{Entry, Manifest, Sink, Source, What, manifest};
+use crate::object::{Chunks, Entry, Manifest, Node, Object, Sink, Source, What, manifest};
 use crate::path::{Pathspec, RepoPath};
 use crate::progress::Monitor;
 use crate::repo::{Repository, Rules};
@@ -64,31 +66,104 @@ pub fn run<E>(
 where
     E: From<Error> + From<store::Error>,
 {
-    let old = tree(repo, options.old)?;
-    if options.new != Side::Worktree {
-        let new = tree(repo, options.new)?;
-        return diff::trees(repo.store(), old.as_ref(), new.as_ref(), &options.paths, visit);
+    let compared = Compared::new(repo, options, monitor)?;
+    let (old, new) = (compared.old.as_ref(), compared.new.as_ref());
+    diff::trees(&compared.source, old, new, &options.paths, visit)
+}
+
+/// What differs, with renames; how they were looked for; and where directories went.
+#[derive(Debug)]
+pub struct Renamed {
+    /// What differs, in the order of new paths.
+    pub differences: Vec<Difference>,
+    /// Where the directories went that are gone.
+    pub directories: Directories,
+}
+
+/// Everything that differs, with renames and copies. Unlike [`run`], it holds all of it in memory.
+pub fn renamed(
+    repo: &Repository,
+    options: &Options<'_>,
+    renames: &RenameOptions,
+    monitor: &dyn Monitor,
+) -> Result<Renamed, Error> {
+    let compared = Compared::new(repo, options, monitor)?;
+    let (source, old, new) = (&compared.source, compared.old.as_ref(), compared.new.as_ref());
+    let mut changes = Vec::new();
+    diff::trees::<_, Error>(source, old, new, &options.paths, &mut |change| {
+        changes.push(change);
+        Ok(())
+    })?;
+    if renames.copies == Copies::FromAll {
+        add_unchanged(source, old, options, &mut changes)?;
     }
-    let asked = status::Options {
-        paths: options.paths.clone(),
-        untracked: Untracked::No,
-        ignored: false,
-        rules: options.rules,
-    };
-    let found = status::run(repo, &asked, monitor)?;
-    let base = tree(repo, Side::Index)?;
-    let mut edits = Vec::new();
-    let mut walker = Walker::new(repo.worktree().map_err(Error::from)?.root.clone());
-    for unstaged in &found.unstaged {
-        edits.push(to_edit(repo, &mut walker, unstaged)?);
+    let found = renames::find(source, &changes, renames)?;
+    let directories = renames::directories(source, new, &changes, &found.pairs)?;
+    Ok(Renamed { differences: renames::differences(changes, &found), directories })
+}
+
+/// Adds what did not change, in its place, to be copied from.
+fn add_unchanged(
+    source: &Overlay<'_>,
+    old: Option<&Id>,
+    options: &Options<'_>,
+    changes: &mut Vec<Change>,
+) -> Result<(), Error> {
+    let changed: HashSet<RepoPath> = changes.iter().map(|change| change.path.clone()).collect();
+    diff::trees::<_, Error>(source, None, old, &options.paths, &mut |change| {
+        if !changed.contains(&change.path) {
+            changes.push(Change { old: change.new.clone(), ..change });
+        }
+        Ok(())
+    })?;
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(())
+}
+
+/// The two trees that are compared, and where their objects are.
+struct Compared<'s> {
+    source: Overlay<'s>,
+    old: Option<Id>,
+    new: Option<Id>,
+}
+
+impl<'s> Compared<'s> {
+    fn new(
+        repo: &'s Repository,
+        options: &Options<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
+        let mut source = Overlay { repo, nodes: HashMap::new(), files: HashMap::new() };
+        let old = tree(repo, options.old)?;
+        if options.new != Side::Worktree {
+            let new = tree(repo, options.new)?;
+            return Ok(Self { source, old, new });
+        }
+        let asked = status::Options {
+            paths: options.paths.clone(),
+            untracked: Untracked::No,
+            ignored: false,
+            rules: options.rules,
+            renames: None,
+        };
+        let found = status::run(repo, &asked, monitor)?;
+        let base = tree(repo, Side::Index)?;
+        let mut edits = Vec::new();
+        let mut walker = Walker::new(repo.worktree().map_err(Error::from)?.root.clone());
+        for unstaged in &found.unstaged {
+            let edit = to_edit(repo, &mut walker, unstaged)?;
+            if let Some(What::File { size, content }) = edit.entry.as_ref().map(|new| &new.what) {
+                source.files.insert(*content, (edit.path.clone(), *size));
+            }
+            edits.push(edit);
+        }
+        keep_directories(repo, base.as_ref(), &mut walker, &mut edits)?;
+        let new = match edits.is_empty() {
+            true => base,
+            false => Some(edit(&mut source, base.as_ref(), edits)?.id),
+        };
+        Ok(Self { source, old, new })
     }
-    keep_directories(repo, base.as_ref(), &mut walker, &mut edits)?;
-    let mut memory = Overlay { store: repo.store(), nodes: HashMap::new() };
-    let new = match edits.is_empty() {
-        true => base,
-        false => Some(edit(&mut memory, base.as_ref(), edits)?.id),
-    };
-    diff::trees(&memory, old.as_ref(), new.as_ref(), &options.paths, visit)
 }
 
 /// Whether anything differs.
@@ -221,10 +296,44 @@ fn keep_directories(
     Ok(())
 }
 
-/// The store, and tree nodes that only this comparison needs.
+/// The store, tree nodes that only this comparison needs, and files that are not recorded.
 struct Overlay<'s> {
-    store: &'s Store,
+    repo: &'s Repository,
     nodes: HashMap<Id, Arc<[u8]>>,
+    /// Changed files of the working tree by their content ids, each with its size.
+    files: HashMap<Id, (RepoPath, u64)>,
+}
+
+impl Overlay<'_> {
+    /// What the working tree has of an object: a small content, or what a manifest would say. A
+    /// file that changed meanwhile has nothing to tell.
+    fn on_disk(&self, kind: Kind, id: &Id) -> Option<Arc<[u8]>> {
+        let (path, size) = self.files.get(id)?;
+        if content_kind(*size) != kind || *size > SPAN_LIMIT {
+            return None;
+        }
+        let (parent, name) = path.split()?;
+        let dir = Walker::new(self.repo.worktree().ok()?.root.clone()).open(&parent).ok()?;
+        let bytes = disk::read_all(&*dir, name, *size).ok()?;
+        if hash::hash(&bytes) != *id {
+            return None;
+        }
+        if kind == Kind::Chunk {
+            return Some(bytes.into());
+        }
+        let mut sketcher = Sketcher::new();
+        sketcher.update(&bytes);
+        let manifest = Manifest {
+            size: *size,
+            content: *id,
+            chunker: CHUNKER,
+            near: false,
+            sketch: *sketcher.finish().as_bytes(),
+            // Nobody looks for the list: chunks are not compared beyond what a manifest names.
+            chunks: Chunks::Many { list: Id::EMPTY, count: size.div_ceil(16 << 10).max(9) },
+        };
+        Some(manifest.to_bytes().into())
+    }
 }
 
 impl Source for Overlay<'_> {
@@ -233,24 +342,28 @@ impl Source for Overlay<'_> {
     fn bytes(&self, kind: Kind, id: &Id) -> Result<Arc<[u8]>, store::Error> {
         match self.nodes.get(id) {
             Some(bytes) => Ok(bytes.clone()),
-            None => self.store.bytes(kind, id),
+            None => match self.on_disk(kind, id) {
+                Some(bytes) => Ok(bytes),
+                None => self.repo.store().bytes(kind, id),
+            },
         }
     }
 
     fn bytes_if_here(&self, kind: Kind, id: &Id) -> Result<Option<Arc<[u8]>>, store::Error> {
-        match self.nodes.get(id) {
-            Some(bytes) => Ok(Some(bytes.clone())),
-            None => self.store.bytes_if_here(kind, id),
+        match self.bytes(kind, id) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(store::Error::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    fn tree(&self, id: &Id) -> Result<Arc<crate::object::Node>, store::Error> {
+    fn tree(&self, id: &Id) -> Result<Arc<Node>, store::Error> {
         match self.nodes.get(id) {
             Some(bytes) => {
-                let node = <crate::object::Node as crate::object::Object>::from_bytes(bytes);
+                let node = Node::from_bytes(bytes);
                 Ok(Arc::new(node.map_err(|error: codec::Error| store::Error::from(error))?))
             }
-            None => self.store.tree(id),
+            None => self.repo.store().tree(id),
         }
     }
 }

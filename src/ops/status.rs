@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::diff::renames::{self, Difference, Directories, RenameOptions};
 use crate::diff::{self, Change, Status};
 use crate::disk::{FileKind, Stat};
 use crate::hash::Kind;
@@ -29,6 +30,8 @@ pub struct Options<'a> {
     pub ignored: bool,
     /// Which rules of the user's hold.
     pub rules: Rules<'a>,
+    /// How renames are looked for among what is staged, if they are.
+    pub renames: Option<RenameOptions>,
 }
 
 impl Default for Options<'_> {
@@ -38,6 +41,7 @@ impl Default for Options<'_> {
             untracked: Untracked::Directories,
             ignored: false,
             rules: Rules::default(),
+            renames: None,
         }
     }
 }
@@ -61,7 +65,9 @@ pub struct Outcome {
     /// Where HEAD is.
     pub head: Head,
     /// What is staged: between HEAD and the staged tree.
-    pub staged: Vec<Change>,
+    pub staged: Vec<Difference>,
+    /// Where the directories went that are gone from what is staged.
+    pub directories: Directories,
     /// What changed in the working tree.
     pub unstaged: Vec<Unstaged>,
     /// What is not tracked; directories end in `/`.
@@ -97,7 +103,7 @@ pub fn run(
 ) -> Result<Outcome, Error> {
     let mut working = repo.working(&options.rules, monitor)?;
     monitor.begin(Stage::Scanning, None, None);
-    let staged = staged_changes(&working, &options.paths)?;
+    let (staged, directories) = staged(&working, options)?;
     let found = Collect::default();
     let request = scan::Request {
         root: &working.tree.root,
@@ -127,6 +133,7 @@ pub fn run(
     Ok(Outcome {
         head,
         staged,
+        directories,
         unstaged,
         untracked: found.untracked,
         ignored: found.ignored,
@@ -137,6 +144,22 @@ pub fn run(
         files: summary.files,
         is_changing: super::pending::is_pending(repo),
     })
+}
+
+/// What is staged, with renames if they are looked for.
+fn staged(
+    working: &Working<'_>,
+    options: &Options<'_>,
+) -> Result<(Vec<Difference>, Directories), StoreError> {
+    let changes = staged_changes(working, &options.paths)?;
+    let (Some(renames), Some(staged)) = (options.renames, working.staged) else {
+        return Ok((changes.into_iter().map(Difference::from).collect(), Directories::default()));
+    };
+    let store = working.repo.store();
+    let found = renames::find(store, &changes, &renames)?;
+    let tree = Some(&staged.tree);
+    let directories = renames::directories(store, tree, &changes, &found.pairs)?;
+    Ok((renames::differences(changes, &found), directories))
 }
 
 /// What is staged: between the tree it was staged on and the staged tree.

@@ -146,6 +146,11 @@ impl RepoPath {
         Self(path)
     }
 
+    /// The path that `rest` leads to from this directory. The caller has checked all its names.
+    pub fn join_path(&self, rest: &[u8]) -> Self {
+        rest.split(|&byte| byte == b'/').fold(self.clone(), |path, name| path.join(name))
+    }
+
     /// The directory this is in and its name there; `None` for the root.
     pub fn split(&self) -> Option<(Self, &[u8])> {
         if self.is_root() {

@@ -43,7 +43,7 @@ fn what_was_staged_is_recorded_alone() {
     assert_eq!(world.says("status --porcelain"), " M b");
     world.run("mv a d").ok();
     world.commit("three");
-    assert_eq!(world.says("show --name-status --format=%s"), "three\nD\ta\nA\td");
+    assert_eq!(world.says("show --name-status --format=%s"), "three\nR100\ta\td");
 }
 
 #[test]

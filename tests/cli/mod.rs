@@ -9,6 +9,7 @@ mod log;
 mod ls;
 mod merge_base;
 mod reference;
+mod renames;
 mod reset;
 mod revisions;
 mod show;

@@ -28,15 +28,24 @@ fn main() -> ExitCode {
     run(cli)
 }
 
-/// The words of the command line. `-uall` is git's way to write `--untracked-files=all`.
+/// The words of the command line. `-uall` is git's way to write `--untracked-files=all`, and
+/// `-M90%` is its way to write `--find-renames=90%`.
 fn arguments() -> Vec<OsString> {
-    let mut is_over = false;
+    let (mut is_over, mut shows_changes) = (false, false);
     let spelt_out = |word: OsString| {
         is_over |= word == "--";
-        match word.to_str().and_then(|word| word.strip_prefix("-u")) {
-            Some(mode @ ("all" | "no" | "normal")) if !is_over => {
-                format!("--untracked-files={mode}").into()
+        let Some(text) = word.to_str().filter(|_| !is_over) else { return word };
+        shows_changes |= matches!(text, "diff" | "log" | "show" | "status");
+        let is_number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+        for (short, long) in [("-M", "--find-renames"), ("-C", "--find-copies")] {
+            if let Some(value) = text.strip_prefix(short).filter(|value| is_number(value))
+                && shows_changes
+            {
+                return format!("{long}={value}").into();
             }
+        }
+        match text.strip_prefix("-u") {
+            Some(mode @ ("all" | "no" | "normal")) => format!("--untracked-files={mode}").into(),
             _ => word,
         }
     };

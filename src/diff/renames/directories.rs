@@ -30,10 +30,7 @@ impl Directories {
         let mut directory = path.clone();
         while let Some((parent, _)) = directory.split() {
             if let Some((to, _)) = self.renamed.get(&parent) {
-                let rest = &path.as_bytes()[parent.as_bytes().len() + 1..];
-                return Some(
-                    rest.split(|&byte| byte == b'/').fold(to.clone(), |to, name| to.join(name)),
-                );
+                return Some(to.join_path(&path.as_bytes()[parent.as_bytes().len() + 1..]));
             }
             directory = parent;
         }

@@ -13,6 +13,7 @@
 //! Nothing here looks for a rename inside a merge: that is up to who asks.
 
 mod candidates;
+mod difference;
 mod directories;
 mod exact;
 mod lines;
@@ -25,6 +26,7 @@ use crate::object::{Source, What};
 
 use super::{Change, Status};
 
+pub use difference::{Difference, FoldedDirectory, Line, Origin, differences, fold};
 pub use directories::{Directories, directories};
 
 /// The score of a pair with equal contents: a hundred percent, in hundredths of a percent.
@@ -91,8 +93,8 @@ pub struct Pair {
 pub struct Found {
     /// The pairs, in the order of their new sides: at most one for each.
     pub pairs: Vec<Pair>,
-    /// Contents of at most 16 KiB that are not here and might have decided, sorted. If there are
-    /// any, the answer may be another once they are.
+    /// Contents of at most 16 KiB that are not here and might have decided, sorted; manifests too,
+    /// though only damage takes them away. If there are any, the answer may be another with them.
     pub needs: Vec<Id>,
 }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::chunk::{SPAN_LIMIT, Sketch, Sketcher, estimate};
 use crate::hash::{Id, Kind};
 use crate::object::manifest::SMALL;
-use crate::object::{ChunkRef, Chunks, Manifest, Source, What};
+use crate::object::{ChunkRef, Chunks, Manifest, Object, Source, What};
 
 use super::candidates::{Key, Postings, Rarity, chunk_keys, sketch_keys, width};
 use super::lines::Lines;
@@ -216,8 +216,20 @@ impl<S: Source> Search<'_, S> {
         if known.is_some() {
             return Ok(());
         }
-        let known = if *size > SMALL {
-            let manifest: Manifest = self.source.object(content)?;
+        let kind = if *size > SMALL { Kind::Manifest } else { Kind::Chunk };
+        let known = if let Some(bytes) = self.source.bytes_if_here(kind, content)? {
+            self.learn(kind, &bytes, *meets_large)?
+        } else {
+            self.needs.insert(*content);
+            Known::Elsewhere
+        };
+        self.files[side][file].known = Some(known);
+        Ok(())
+    }
+
+    fn learn(&mut self, kind: Kind, bytes: &[u8], meets_large: bool) -> Result<Known, S::Error> {
+        if kind == Kind::Manifest {
+            let manifest = Manifest::from_bytes(bytes)?;
             let chunks = match manifest.chunks {
                 Chunks::One => {
                     vec![ChunkRef { id: manifest.content, length: manifest.size as u32 }]
@@ -226,22 +238,17 @@ impl<S: Source> Search<'_, S> {
                 // The list may not be here, and the answer must not depend on it.
                 Chunks::Many { .. } => Vec::new(),
             };
-            Known::Large { sketch: Box::new(Sketch::from_bytes(manifest.sketch)), chunks }
-        } else if let Some(bytes) = self.source.bytes_if_here(Kind::Chunk, content)? {
-            let lines = Lines::of(&bytes);
-            let sketch = meets_large.then(|| {
-                self.sketcher.update(&bytes);
-                Box::new(self.sketcher.finish_and_reset())
-            });
-            self.kept += lines.memory();
-            let lines = (self.kept <= KEPT_BYTES).then_some(lines);
-            Known::Small { sketch, lines }
-        } else {
-            self.needs.insert(*content);
-            Known::Elsewhere
-        };
-        self.files[side][file].known = Some(known);
-        Ok(())
+            let sketch = Box::new(Sketch::from_bytes(manifest.sketch));
+            return Ok(Known::Large { sketch, chunks });
+        }
+        let lines = Lines::of(bytes);
+        let sketch = meets_large.then(|| {
+            self.sketcher.update(bytes);
+            Box::new(self.sketcher.finish_and_reset())
+        });
+        self.kept += lines.memory();
+        let lines = (self.kept <= KEPT_BYTES).then_some(lines);
+        Ok(Known::Small { sketch, lines })
     }
 
     /// The lines of a small content that is here.

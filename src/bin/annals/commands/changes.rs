@@ -1,19 +1,22 @@
 //! How changes are shown: as names, counts or patches. Shared by `diff`, `log` and `show`.
 
-use annals::diff::Change;
+use annals::diff::renames::{self, Difference, Directories, Line as Folded};
 use annals::diff::stat::{self, Counts};
 use annals::diff::text::{self, Body, Line, Mark};
 use annals::ops::diff;
 use annals::path::RepoPath;
 
 use crate::context::{Context, columns};
-use crate::output::{BOLD, CYAN, GREEN, Quoting, RED, change_json};
+use crate::output::{BOLD, CYAN, GREEN, Quoting, RED, change_json, is_terminal};
 use crate::report::Error;
+
+use super::renames::{Renames, folded_text};
 
 /// What is shown of changes.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Format {
-    /// Show the names of what changed, with a letter: A added, D deleted, M modified, T type
+    /// Show the names of what changed, with a letter: A added, D deleted, M modified, T type; R092
+    /// renamed and C092 copied, with how similar both are in percent
     #[arg(long)]
     name_status: bool,
     /// Show the names of what changed
@@ -37,6 +40,8 @@ pub(crate) struct Format {
     /// End names with a zero byte and leave them unquoted
     #[arg(short = 'z')]
     null: bool,
+    #[command(flatten)]
+    renames: Renames,
 }
 
 impl Format {
@@ -63,56 +68,97 @@ impl Format {
         self.is_patch() || self.stat || self.numstat || self.shortstat
     }
 
+    /// Tells of every difference, with renames if they are looked for; tells whether there is any.
+    pub(crate) fn each(
+        &self,
+        context: &Context,
+        options: &diff::Options<'_>,
+        visit: &mut dyn FnMut(&Difference) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let repo = context.repository()?;
+        if let Some(renames) = self.renames.options(context)? {
+            let found = diff::renamed(repo, options, &renames, context.monitor())?;
+            found.differences.iter().try_for_each(visit)?;
+            return Ok(!found.differences.is_empty());
+        }
+        let mut is_any = false;
+        diff::run(repo, options, context.monitor(), &mut |change| {
+            is_any = true;
+            visit(&change.into())
+        })?;
+        Ok(is_any)
+    }
+
     /// Compares and shows; tells whether anything differs.
     pub(crate) fn show(
         &self,
         context: &Context,
         options: &diff::Options<'_>,
     ) -> Result<bool, Error> {
-        let (repo, output) = (context.repository()?, context.output());
+        let output = context.output();
         if context.is_json() {
-            let mut is_any = false;
-            diff::run(repo, options, context.monitor(), &mut |change| {
-                is_any = true;
-                output.json(&change_json(&change))
-            })?;
-            return Ok(is_any);
+            return self.each(context, options, &mut |one| output.json(&change_json(one)));
         }
-        if !self.needs_content() {
-            let mut is_any = false;
-            diff::run(repo, options, context.monitor(), &mut |change| {
-                is_any = true;
-                self.name(context, &change)
-            })?;
-            return Ok(is_any);
+        // Only people see directories folded, and never where each file has its own lines.
+        let folds = self.renames.folds() && !self.null && !self.numstat && is_terminal();
+        if !self.needs_content() && !folds {
+            return self.each(context, options, &mut |one| self.name(context, one));
         }
-        let mut changes = Vec::new();
-        diff::run(repo, options, context.monitor(), &mut |change| {
-            changes.push(change);
-            Ok::<(), Error>(())
-        })?;
+        let (differences, directories) = match self.renames.options(context)? {
+            Some(renames) => {
+                let found =
+                    diff::renamed(context.repository()?, options, &renames, context.monitor())?;
+                (found.differences, found.directories)
+            }
+            None => {
+                let mut differences = Vec::new();
+                self.each(context, options, &mut |one| {
+                    differences.push(one.clone());
+                    Ok(())
+                })?;
+                (differences, Directories::default())
+            }
+        };
         if self.name_status || self.name_only {
-            changes.iter().try_for_each(|change| self.name(context, change))?;
+            let lines = match folds && self.name_status {
+                true => renames::fold(&differences, &directories),
+                false => (0..differences.len()).map(Folded::One).collect(),
+            };
+            for line in lines {
+                match line {
+                    Folded::One(at) => self.name(context, &differences[at])?,
+                    Folded::Directory(folded) => {
+                        let name = |path: &RepoPath| output.quoting.text(path.as_bytes());
+                        let text = folded_text(&folded, &name(&folded.from), &name(&folded.to));
+                        output.line(format!("renamed {text}"))?;
+                    }
+                }
+            }
         }
         if self.stat || self.numstat || self.shortstat {
-            self.counts(context, options, &changes)?;
-            if self.is_patch() && !changes.is_empty() {
+            self.counts(context, options, &differences)?;
+            if self.is_patch() && !differences.is_empty() {
                 output.line("")?;
             }
         }
         if self.is_patch() {
-            changes.iter().try_for_each(|change| self.patch(context, options, change))?;
+            differences.iter().try_for_each(|one| self.patch(context, options, one))?;
         }
-        Ok(!changes.is_empty())
+        Ok(!differences.is_empty())
     }
 
-    fn name(&self, context: &Context, change: &Change) -> Result<(), Error> {
+    fn name(&self, context: &Context, one: &Difference) -> Result<(), Error> {
         let mut line = Vec::new();
+        let separator = if self.null { 0 } else { b'\t' };
         if self.name_status {
-            line.push(change.status().letter() as u8);
-            line.push(if self.null { 0 } else { b'\t' });
+            line.extend(one.code().into_bytes());
+            line.push(separator);
+            if let Some(origin) = &one.origin {
+                line.extend(self.path(context, &origin.path));
+                line.push(separator);
+            }
         }
-        line.extend(self.path(context, &change.path));
+        line.extend(self.path(context, &one.change.path));
         line.push(if self.null { 0 } else { b'\n' });
         context.output().write(&line)
     }
@@ -126,13 +172,18 @@ impl Format {
         &self,
         context: &Context,
         options: &diff::Options<'_>,
-        changes: &[Change],
+        differences: &[Difference],
     ) -> Result<(), Error> {
         let output = context.output();
         let mut files = Vec::new();
-        for change in changes {
-            let counts = if change.is_of_content() {
-                let (old, new) = bodies(context, options, change)?;
+        for one in differences {
+            let name = |path: &RepoPath| output.quoting.text(path.as_bytes());
+            let shown = match &one.origin {
+                Some(origin) => stat::renamed(&name(&origin.path), &name(&one.change.path)),
+                None => name(&one.change.path),
+            };
+            let counts = if one.change.is_of_content() {
+                let (old, new) = bodies(context, options, one)?;
                 diff::counts(&old, &new)
             } else {
                 Counts::Lines { added: 0, deleted: 0 }
@@ -143,14 +194,23 @@ impl Format {
                     Counts::Binary { .. } => ("-".to_owned(), "-".to_owned()),
                 };
                 let mut line = format!("{added}\t{deleted}\t").into_bytes();
-                line.extend(self.path(context, &change.path));
+                match &one.origin {
+                    Some(origin) if self.null => {
+                        line.push(0);
+                        line.extend(origin.path.as_bytes());
+                        line.push(0);
+                        line.extend(one.change.path.as_bytes());
+                    }
+                    Some(_) => line.extend(shown.as_bytes()),
+                    None => line.extend(self.path(context, &one.change.path)),
+                }
                 line.push(if self.null { 0 } else { b'\n' });
                 output.write(&line)?;
             }
-            files.push((output.quoting.text(change.path.as_bytes()), counts));
+            files.push((shown, counts));
         }
         if self.stat {
-            let width = if crate::output::is_terminal() { columns().unwrap_or(80) } else { 80 };
+            let width = if is_terminal() { columns().unwrap_or(80) } else { 80 };
             for row in stat::layout(&files, width) {
                 let color = output.color;
                 let tail = match row.bytes {
@@ -185,11 +245,12 @@ impl Format {
         &self,
         context: &Context,
         options: &diff::Options<'_>,
-        change: &Change,
+        one: &Difference,
     ) -> Result<(), Error> {
+        let change = &one.change;
         // Nothing can be shown of directories but that they are there.
         let (old, new) = if change.is_of_content() {
-            bodies(context, options, change)?
+            bodies(context, options, one)?
         } else {
             (Body::Text(Vec::new()), Body::Text(Vec::new()))
         };
@@ -198,8 +259,9 @@ impl Format {
             ..text::Options::default()
         };
         let side = |entry, body| text::Side { entry, body };
-        let lines = text::patch(
+        let lines = text::patch_from(
             &change.path,
+            one.origin.as_ref(),
             side(change.old.as_ref(), &old),
             side(change.new.as_ref(), &new),
             shown,
@@ -211,10 +273,10 @@ impl Format {
 fn bodies(
     context: &Context,
     options: &diff::Options<'_>,
-    change: &Change,
+    one: &Difference,
 ) -> Result<(Body, Body), Error> {
-    let repo = context.repository()?;
-    let old = diff::body(repo, options.old, &change.path, change.old.as_ref())?;
+    let (repo, change) = (context.repository()?, &one.change);
+    let old = diff::body(repo, options.old, one.old_path(), change.old.as_ref())?;
     let new = diff::body(repo, options.new, &change.path, change.new.as_ref())?;
     Ok((old, new))
 }

@@ -179,9 +179,9 @@ fn json(
     if args.format_of_changes.is_some() {
         let mut changes = Vec::new();
         let options = compared(context, commit, paths)?;
-        diff::run(context.repository()?, &options, context.monitor(), &mut |change| {
-            changes.push(change_json(&change));
-            Ok::<(), Error>(())
+        args.format_of_changes.each(context, &options, &mut |difference| {
+            changes.push(change_json(difference));
+            Ok(())
         })?;
         value["changes"] = changes.into();
     }

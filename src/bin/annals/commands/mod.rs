@@ -22,6 +22,7 @@ pub(crate) mod mv;
 pub(crate) mod other;
 pub(crate) mod reference;
 pub(crate) mod reflog;
+mod renames;
 pub(crate) mod reset;
 pub(crate) mod restore;
 pub(crate) mod rev_parse;

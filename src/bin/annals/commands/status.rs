@@ -1,17 +1,21 @@
 //! `annals status`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use annals::diff::Status;
+use annals::diff::renames::{self, Line, Origin};
 use annals::ops::status::{self, Outcome, Untracked};
 use annals::path::RepoPath;
 use annals::repo::Head;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::output::{Color, Quoting, relative, text_json};
 use crate::report::Error;
+
+use super::renames::{Renames, folded_text};
 
 /// Show what changed
 #[derive(Debug, clap::Args)]
@@ -39,6 +43,8 @@ pub(crate) struct Args {
     #[arg(short = 'u', long, value_name = "MODE", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "all", default_value = "normal", hide_default_value = true)]
     untracked_files: String,
+    #[command(flatten)]
+    renames: Renames,
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
@@ -54,6 +60,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         },
         ignored: args.ignored,
         rules: rules.rules(),
+        renames: args.renames.options(context)?,
     };
     let outcome = status::run(repo, &options, context.monitor())?;
     if args.porcelain.as_deref().is_some_and(|version| !matches!(version, "v1" | "1")) {
@@ -64,7 +71,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     } else if args.short || args.porcelain.is_some() || args.null {
         short(context, args, &outcome)?;
     } else {
-        long(context, &outcome)?;
+        long(context, args, &outcome)?;
     }
     for (path, error) in &outcome.unreadable {
         context
@@ -79,7 +86,7 @@ fn short(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error>
     let is_plain = args.porcelain.is_some() || args.null;
     let here = if is_plain { RepoPath::root() } else { context.repository()?.here().clone() };
     let output = context.output();
-    let write = |letters: [char; 2], name: &[u8]| {
+    let write = |letters: [char; 2], origin: Option<&RepoPath>, name: &[u8]| {
         let mut line = String::from_iter(letters);
         if !is_plain && output.color.is_on() {
             let paint = |letter: char, paint: fn(Color, &str) -> String| match letter {
@@ -92,7 +99,12 @@ fn short(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error>
         }
         line.push(' ');
         let mut line = line.into_bytes();
-        line.extend(show(context, args.null, &here, name));
+        let name = show(context, args.null, &here, name);
+        match origin.map(|path| show(context, args.null, &here, path.as_bytes())) {
+            Some(origin) if args.null => line.extend([&name[..], b"\0", &origin].concat()),
+            Some(origin) => line.extend([&apart(origin)[..], b" -> ", &apart(name)].concat()),
+            None => line.extend(name),
+        }
         line.push(if args.null { 0 } else { b'\n' });
         output.write(&line)
     };
@@ -107,23 +119,28 @@ fn short(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error>
         output.write(format!("## {text}").as_bytes())?;
         output.write(if args.null { b"\0" } else { b"\n" })?;
     }
-    for (path, letters) in letters(outcome) {
-        write(letters, path.as_bytes())?;
+    for (path, (letters, origin)) in letters(outcome) {
+        write(letters, origin.map(|origin| &origin.path), path.as_bytes())?;
     }
-    outcome.untracked.iter().try_for_each(|name| write(['?', '?'], name))?;
-    outcome.ignored.iter().try_for_each(|name| write(['!', '!'], name))
+    outcome.untracked.iter().try_for_each(|name| write(['?', '?'], None, name))?;
+    outcome.ignored.iter().try_for_each(|name| write(['!', '!'], None, name))
 }
 
+/// Two letters, and where a renamed file was.
+type Letters<'o> = ([char; 2], Option<&'o Origin>);
+
 /// The letters of each tracked path that changed: staged, then not staged.
-fn letters(outcome: &Outcome) -> Vec<(RepoPath, [char; 2])> {
-    let mut found = std::collections::BTreeMap::<RepoPath, [char; 2]>::new();
-    for change in &outcome.staged {
-        found.entry(change.path.clone()).or_insert([' ', ' '])[0] = change.status().letter();
+fn letters(outcome: &Outcome) -> BTreeMap<RepoPath, Letters<'_>> {
+    let mut found = BTreeMap::<RepoPath, Letters<'_>>::new();
+    for one in &outcome.staged {
+        let letters = [one.letter(), ' '];
+        found.insert(one.change.path.clone(), (letters, one.origin.as_ref()));
     }
     for unstaged in &outcome.unstaged {
-        found.entry(unstaged.path.clone()).or_insert([' ', ' '])[1] = unstaged.status.letter();
+        let (letters, _) = found.entry(unstaged.path.clone()).or_insert(([' ', ' '], None));
+        letters[1] = unstaged.status.letter();
     }
-    found.into_iter().collect()
+    found
 }
 
 fn show(context: &Context, null: bool, here: &RepoPath, name: &[u8]) -> Vec<u8> {
@@ -139,11 +156,19 @@ fn show(context: &Context, null: bool, here: &RepoPath, name: &[u8]) -> Vec<u8> 
     if null { shown } else { context.output().quoting.show(&shown) }
 }
 
+/// A name beside an arrow is in quotes if it has spaces, as in git.
+fn apart(name: Vec<u8>) -> Vec<u8> {
+    match name.contains(&b' ') && !name.starts_with(b"\"") {
+        true => [b"\"", &name[..], b"\""].concat(),
+        false => name,
+    }
+}
+
 fn short_name(name: &str) -> &str {
     name.strip_prefix("refs/heads/").unwrap_or(name)
 }
 
-fn long(context: &Context, outcome: &Outcome) -> Result<(), Error> {
+fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> {
     let output = context.output();
     let color = output.color;
     let here = context.repository()?.here().clone();
@@ -179,7 +204,27 @@ fn long(context: &Context, outcome: &Outcome) -> Result<(), Error> {
         let name = Quoting::Raw.text(&show(context, false, &here, path.as_bytes()));
         paint(color, &format!("{word}{name}")).into_bytes()
     };
-    let staged = outcome.staged.iter().map(|c| named(c.status(), &c.path, Color::green)).collect();
+    let lines = match args.renames.folds() {
+        true => renames::fold(&outcome.staged, &outcome.directories),
+        false => (0..outcome.staged.len()).map(Line::One).collect(),
+    };
+    let name = |path: &RepoPath| Quoting::Raw.text(&show(context, false, &here, path.as_bytes()));
+    let staged = lines.iter().map(|line| match line {
+        Line::One(at) => {
+            let (one, change) = (&outcome.staged[*at], &outcome.staged[*at].change);
+            let Some(origin) = &one.origin else {
+                return named(change.status(), &change.path, Color::green);
+            };
+            let word = if origin.is_copy { "copied:     " } else { "renamed:    " };
+            let text = format!("{word}{} -> {}", name(&origin.path), name(&change.path));
+            color.green(&text).into_bytes()
+        }
+        Line::Directory(folded) => {
+            let text = folded_text(folded, &name(&folded.from), &name(&folded.to));
+            color.green(&format!("renamed:    {text}")).into_bytes()
+        }
+    });
+    let staged = staged.collect();
     section(
         "Changes to be committed",
         "use \"annals restore --staged PATH...\" to unstage",
@@ -206,16 +251,18 @@ fn long(context: &Context, outcome: &Outcome) -> Result<(), Error> {
 
 fn json(context: &Context, outcome: &Outcome) -> Result<(), Error> {
     let output = context.output();
-    let one = |path: &[u8], staged: Option<char>, unstaged: Option<char>| {
-        let letter = |letter: Option<char>| letter.map(String::from);
+    let one = |path: &[u8], letters: [Option<char>; 2], origin: Option<&Origin>| {
+        let [staged, unstaged] = letters.map(|letter| letter.map(String::from));
         output.json(&json!({
-            "path": text_json(path), "staged": letter(staged), "unstaged": letter(unstaged),
+            "path": text_json(path), "staged": staged, "unstaged": unstaged,
+            "from": origin.map_or(Value::Null, |origin| text_json(origin.path.as_bytes())),
+            "score": origin.map(|origin| f64::from(origin.score) / 100.0),
         }))
     };
     let some = |letter: char| (letter != ' ').then_some(letter);
-    for (path, [staged, unstaged]) in letters(outcome) {
-        one(path.as_bytes(), some(staged), some(unstaged))?;
+    for (path, (letters, origin)) in letters(outcome) {
+        one(path.as_bytes(), letters.map(some), origin)?;
     }
-    outcome.untracked.iter().try_for_each(|name| one(name, None, Some('?')))?;
-    outcome.ignored.iter().try_for_each(|name| one(name, None, Some('!')))
+    outcome.untracked.iter().try_for_each(|name| one(name, [None, Some('?')], None))?;
+    outcome.ignored.iter().try_for_each(|name| one(name, [None, Some('!')], None))
 }

@@ -3,7 +3,7 @@
 //! Names and messages that are not UTF-8 are given as `{"bytes": "hex"}`.
 
 use annals::clock::Time;
-use annals::diff::Change;
+use annals::diff::renames::Difference;
 use annals::hash::Id;
 use annals::object::{Entry, Signature, What};
 use serde_json::{Value, json};
@@ -51,10 +51,14 @@ pub(crate) fn entry_json(entry: &Entry) -> Value {
     })
 }
 
-pub(crate) fn change_json(change: &Change) -> Value {
+/// A change; of a rename or copy also where it was and how similar both are, in percent.
+pub(crate) fn change_json(difference: &Difference) -> Value {
+    let (change, origin) = (&difference.change, difference.origin.as_ref());
     json!({
-        "status": change.status().letter().to_string(),
+        "status": difference.letter().to_string(),
         "path": text_json(change.path.as_bytes()),
+        "from": origin.map_or(Value::Null, |origin| text_json(origin.path.as_bytes())),
+        "score": origin.map(|origin| f64::from(origin.score) / 100.0),
         "old": change.old.as_ref().map_or(Value::Null, entry_json),
         "new": change.new.as_ref().map_or(Value::Null, entry_json),
     })
