@@ -1,4 +1,5 @@
 //! Agreement with git, and exchange with it. Skipped, aloud, where git is not installed.
 
 mod import;
+mod renames;
 mod repository;
