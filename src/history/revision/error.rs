@@ -115,7 +115,17 @@ pub enum Error<E: std::error::Error + 'static> {
         /// How far it goes.
         has: usize,
     },
-    /// No message has the text.
+    /// What messages are searched for is no pattern.
+    #[error("'{asked}' is not a revision: '{text}' is not a pattern: {why}")]
+    BadPattern {
+        /// What was asked.
+        asked: String,
+        /// The pattern.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No message matches.
     #[error("'{asked}' is not a revision: no commit message matches '{text}'")]
     NoMatch {
         /// What was asked.

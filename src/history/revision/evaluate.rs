@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 
 use bstr::ByteSlice;
+use regex_automata::meta::Regex;
+use regex_automata::util::syntax;
 
 use crate::hash::{Id, Kind};
 use crate::history::walk::{Options, Walk};
@@ -227,16 +229,21 @@ impl<N: Names> Revisions<'_, N> {
         include: Vec<Id>,
         search: &Search,
     ) -> Result<Id, Error<N::Error>> {
+        let text = || search.text.to_str_lossy().into_owned();
+        let pattern = pattern(&search.text).map_err(|why| Error::BadPattern {
+            asked: asked.into(),
+            text: text(),
+            why,
+        })?;
         let graph = Commits(self.names);
         for step in Walk::new(&graph, Options { include, ..Options::default() }) {
             let id = step?.id;
             let commit: Commit = self.names.object(&id)?;
-            if commit.message.contains_str(&search.text) != search.negated {
+            if pattern.is_match(&commit.message) != search.negated {
                 return Ok(id);
             }
         }
-        let text = search.text.to_str_lossy().into_owned();
-        Err(Error::NoMatch { asked: asked.into(), text })
+        Err(Error::NoMatch { asked: asked.into(), text: text() })
     }
 
     /// The commits all refs and HEAD lead to. The HEADs of other working trees are not meant.
@@ -316,4 +323,30 @@ fn wanted_by(peel: Peel) -> Wanted {
         Peel::Tag => Wanted::Tag,
         Peel::Blob => Wanted::Content,
     }
+}
+
+/// What a message is searched for, as git understands it: `^` is where the message begins, `$` where
+/// it ends, and a dot is any character, line ends too. Bytes that are not UTF-8 match as they are.
+fn pattern(text: &[u8]) -> Result<Regex, String> {
+    let mut pattern = String::new();
+    for chunk in text.utf8_chunks() {
+        pattern.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            pattern.push_str(&format!("(?-u:\\x{byte:02x})"));
+        }
+    }
+    let syntax = syntax::Config::new().utf8(false).dot_matches_new_line(true);
+    // A pattern somebody typed that needs more than this was not meant for messages.
+    let limits = Regex::config().nfa_size_limit(Some(1 << 20)).hybrid_cache_capacity(1 << 20);
+    Regex::builder().syntax(syntax).configure(limits).build(&pattern).map_err(|error| {
+        // What the parser says of the place takes lines of its own.
+        match error.syntax_error() {
+            Some(error) => {
+                let text = error.to_string();
+                let last = text.lines().last().unwrap_or_default();
+                last.trim_start_matches("error: ").to_owned()
+            }
+            None => error.to_string(),
+        }
+    })
 }

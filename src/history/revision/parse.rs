@@ -69,7 +69,7 @@ pub enum Base {
     Current,
     /// The branch so many switches ago, from 1.
     Previous(usize),
-    /// The youngest commit on any ref with this text in its message.
+    /// The youngest commit on any ref whose message matches.
     Latest(Search),
     /// A path in the index, and which stage of it.
     Tracked(u8, Vec<u8>),
@@ -92,7 +92,7 @@ pub enum Step {
     Ancestor(usize),
     /// Another object that this one leads to.
     Peel(Peel),
-    /// The youngest commit from here back with this text in its message.
+    /// The youngest commit from here back whose message matches.
     Search(Search),
 }
 
@@ -116,9 +116,9 @@ pub enum Peel {
 /// A search in messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
-    /// The text.
+    /// The pattern, a regular expression.
     pub text: Vec<u8>,
-    /// Messages without it are meant (`!-text`).
+    /// Messages that do not match are meant (`!-text`).
     pub negated: bool,
 }
 

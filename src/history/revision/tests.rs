@@ -149,6 +149,16 @@ fn expression(random: &mut Random) -> String {
         "^{/fix2}",
         "^{/}",
         "^{/none such}",
+        "^{/^c[0-9]*[13]}",
+        "^{/word[23]}",
+        "^{/word[45]$}",
+        "^{/(fix|word)4}",
+        "^{/w.rd5}",
+        "^{/!-^c4}",
+        "^{/d{1,2}[[:digit:]]}",
+        "^{/^word}",
+        "^{/[}",
+        "^{/(}",
     ];
     for _ in 0..random.below(4) {
         text += draw(random, &steps);
@@ -175,15 +185,25 @@ fn revisions_mean_what_git_says_they_mean() {
         let answers: Vec<&str> = answer.lines().collect();
         assert_eq!(answers.len(), texts.len());
         // git 2.47.3 finds the oldest commit by `:/text`, so its log is asked for the youngest.
-        let searches = [":/word3", ":/fix1", ":/none such", ":/!-word3", ":/!!", ":/c49"];
+        let searches = [
+            ":/word3",
+            ":/fix1",
+            ":/none such",
+            ":/!-word3",
+            ":/!!",
+            ":/c49",
+            ":/^c4[57]",
+            ":/wor?d[24]",
+            ":/!-[13579]",
+        ];
         let alone = searches.map(|search| {
             let text = &search[2..];
             let (text, matching) = match text.strip_prefix("!-") {
                 Some(text) => (text, "--invert-grep"),
-                None => (text.strip_prefix('!').unwrap_or(text), "-F"),
+                None => (text.strip_prefix('!').unwrap_or(text), "-E"),
             };
             let grep = format!("--grep={text}");
-            git.run(&["log", "--all", "-1", "--format=%H", "-F", matching, &grep]).trim().to_owned()
+            git.run(&["log", "--all", "-1", "--format=%H", "-E", matching, &grep]).trim().to_owned()
         });
         texts.extend(searches.map(String::from));
         let answers = answers.into_iter().chain(alone.iter().map(String::as_str));
