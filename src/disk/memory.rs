@@ -43,6 +43,9 @@ pub struct Limits {
     pub hard_links: bool,
     /// Tells `a` from `A`. If not, it still keeps the case a name was created with.
     pub case_sensitive: bool,
+    /// Takes a letter with an accent for the letter and the accent. It still keeps what a name was
+    /// created with. Known are the small letters of Latin-1 with an acute accent.
+    pub normalises: bool,
     /// Times are rounded down to multiples of this.
     pub mtime_step_nanoseconds: u64,
     /// Files keep their inode numbers when the disk is mounted again.
@@ -62,6 +65,7 @@ impl Default for Limits {
             symlinks: true,
             hard_links: true,
             case_sensitive: true,
+            normalises: false,
             mtime_step_nanoseconds: 1,
             stable_inodes: true,
             forbidden_bytes: b"",
@@ -79,6 +83,7 @@ impl Limits {
             symlinks: false,
             hard_links: false,
             case_sensitive: false,
+            normalises: false,
             mtime_step_nanoseconds: 2_000_000_000,
             stable_inodes: false,
             forbidden_bytes: b"\"*:<>?|\\",
@@ -564,6 +569,18 @@ struct Volume {
     on_read: Option<ReadHook>,
 }
 
+/// Letters followed by an acute accent become one.
+fn composed(text: &str) -> String {
+    let pairs = [
+        ("a\u{301}", "\u{e1}"),
+        ("e\u{301}", "\u{e9}"),
+        ("i\u{301}", "\u{ed}"),
+        ("o\u{301}", "\u{f3}"),
+        ("u\u{301}", "\u{fa}"),
+    ];
+    pairs.iter().fold(text.to_owned(), |text, (two, one)| text.replace(two, one))
+}
+
 impl Volume {
     fn new(limits: Limits) -> Self {
         let now = Time::from_seconds(1_700_000_000);
@@ -631,11 +648,17 @@ impl Volume {
     }
 
     fn key(&self, name: &[u8]) -> Key {
-        if self.limits.case_sensitive {
-            return name.to_vec();
-        }
+        let limits = &self.limits;
         match std::str::from_utf8(name) {
-            Ok(text) => text.to_lowercase().into_bytes(),
+            _ if limits.case_sensitive && !limits.normalises => name.to_vec(),
+            Ok(text) => {
+                let text = if limits.normalises { composed(text) } else { text.to_owned() };
+                match limits.case_sensitive {
+                    true => text.into_bytes(),
+                    false => text.to_lowercase().into_bytes(),
+                }
+            }
+            Err(_) if limits.case_sensitive => name.to_vec(),
             Err(_) => name.to_ascii_lowercase(),
         }
     }

@@ -61,6 +61,11 @@ impl Default for Volume {
 }
 
 impl Volume {
+    /// Whether names that differ are never one here.
+    pub fn tells_names_apart(&self) -> bool {
+        self.case_sensitive && !self.normalises
+    }
+
     /// Whether a file can have this name here.
     pub fn can_hold(&self, name: &[u8]) -> bool {
         let trimmed = self.trims_names && matches!(name.last(), Some(b'.' | b' '));

@@ -45,6 +45,8 @@ pub struct Outcome {
     pub refused: Vec<(String, NameError)>,
     /// Repositories within, which were left out.
     pub nested: Vec<RepoPath>,
+    /// Lines of files of ignore rules that are no rules: the file, and what is wrong.
+    pub bad_rules: Vec<(RepoPath, String)>,
 }
 
 /// Stages.
@@ -98,6 +100,7 @@ fn attempt(
         unread: std::mem::take(&mut recording.unread),
         unreadable: summary.unreadable,
         refused: summary.refused,
+        bad_rules: summary.bad_rules,
         nested: match options.rules.nested {
             Some(Nested::Data) => Vec::new(),
             _ => summary.nested,

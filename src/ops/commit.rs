@@ -107,6 +107,8 @@ pub struct Outcome {
     pub special: Vec<RepoPath>,
     /// Repositories within, which were left out.
     pub nested: Vec<RepoPath>,
+    /// Lines of files of ignore rules that are no rules: the file, and what is wrong.
+    pub bad_rules: Vec<(RepoPath, String)>,
 }
 
 impl Outcome {
@@ -205,6 +207,7 @@ fn attempt(
         unread: std::mem::take(&mut recording.unread),
         unreadable: summary.unreadable,
         refused: summary.refused,
+        bad_rules: summary.bad_rules,
         special: summary.special,
         nested: match options.rules.nested {
             Some(Nested::Data) => Vec::new(),

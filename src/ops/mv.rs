@@ -1,13 +1,13 @@
 //! `mv`: renames files in the working tree and stages it.
 
-use crate::index::{Base, Known, Tracked, Update};
+use crate::index::{Base, Known, Presence, Tracked, Update};
 use crate::object::tree::Edit;
 use crate::object::{Entry, Node};
 use crate::path::RepoPath;
 use crate::progress::Monitor;
 use crate::repo::{Person, Repository, Rules, Working};
 use crate::store::Batch;
-use crate::worktree::Walker;
+use crate::worktree::{Spellings, Walker};
 
 use super::{Error, begin, staging};
 
@@ -44,6 +44,7 @@ pub fn run(
     let _lock = begin::begin(repo, &options.actor, monitor)?;
     let mut working = repo.working(&options.rules, monitor)?;
     let mut walker = Walker::new(working.tree.root.clone());
+    let mut spellings = Spellings::new(working.tree.root.clone(), &working.volume);
     let into = walker.open(&options.destination).is_ok();
     if options.sources.len() > 1 && !into {
         return Err(Error::NotADirectory(options.destination.clone()));
@@ -65,7 +66,11 @@ pub fn run(
             return Err(Error::NotADirectory(target));
         };
         let there = walker.open(&parent).and_then(|dir| dir.stat(name));
-        if there.is_ok() && !options.force {
+        // Only the spelling changes: what answers to the new name is what is moved.
+        let is_itself = spellings
+            .taken_by(&target, &mut |other| Ok::<_, std::io::Error>(other == source))
+            .is_ok_and(|taken| taken.is_some());
+        if there.is_ok() && !options.force && !is_itself {
             return Err(Error::Exists { kind: "file", name: target.to_string() });
         }
         edits.push(Edit { path: source.clone(), entry: None });
@@ -85,6 +90,11 @@ pub fn run(
     let tree = staging::tree_with(&batch, Some(&now), &edits)?;
     let sealed = batch.seal()?;
     for (source, target) in &outcome.moved {
+        let row = working.index.get(source)?;
+        if row.is_some_and(|row| row.presence == Presence::NotRepresentable) {
+            // It is not there; `restore` brings it under its new name.
+            continue;
+        }
         rename(&mut walker, source, target)?;
     }
     staging::publish(&working, "mv", &options.actor, tree, sealed)?;

@@ -22,7 +22,7 @@ use crate::progress::{Monitor, Stage};
 use crate::repo::{Person, Repository, Rules, Working};
 use crate::store::{Error as StoreError, Publication, RefEdit, Sealed, Target, content_kind};
 use crate::worktree::record::hash_file;
-use crate::worktree::{self, Applied, Step, Walker, read_content};
+use crate::worktree::{self, Applied, Spellings, Step, Walker, read_content};
 
 use super::Error;
 
@@ -199,7 +199,7 @@ pub(super) fn carry_out(
     write_note(repo, &plan.pending)?;
     let files = plan.steps.iter().filter(|step| step.new.is_some()).count() as u64;
     monitor.begin(Stage::Writing, Some(files), None);
-    let applied = apply(working, &plan.steps, monitor)?;
+    let applied = apply(working, &plan.steps, &BTreeSet::new(), monitor)?;
     settle(working, &plan.pending, &applied)?;
     let mut publication =
         Publication::new(&plan.pending.verb, &plan.pending.actor).with_refs(plan.refs);
@@ -218,12 +218,15 @@ pub(super) fn carry_out(
 fn apply(
     working: &Working<'_>,
     steps: &[Step],
+    settled: &BTreeSet<RepoPath>,
     monitor: &dyn Monitor,
 ) -> Result<Applied, StoreError> {
     let repo = working.repo;
     let target = worktree::Target {
         root: &working.tree.root,
         volume: &working.volume,
+        index: &working.index,
+        settled,
         store: repo.store(),
         random: &*repo.env().random,
         monitor,
@@ -281,39 +284,51 @@ pub(super) fn finish_interrupted(
     let paths: Vec<RepoPath> =
         pending.paths.iter().filter_map(|path| RepoPath::new(path.clone()).ok()).collect();
     let pathspec = if paths.is_empty() { Pathspec::all() } else { Pathspec::of_paths(paths) };
-    let mut steps = Vec::new();
     // Where something may have been written beside its place, whatever has become of it.
     let given = pending.paths.iter().filter_map(|path| RepoPath::new(path.clone()).ok());
     let mut parents: BTreeSet<RepoPath> =
         given.filter_map(|path| path.split().map(|(parent, _)| parent)).collect();
+    let mut all = Vec::new();
+    let from = if pending.adopts { pending.from } else { None };
+    diff::entries::<_, Error>(
+        repo.store(),
+        from.as_ref(),
+        pending.to.as_ref(),
+        &pathspec,
+        &mut |change| {
+            parents.extend(change.path.split().map(|(parent, _)| parent));
+            all.push(Step { path: change.path, old: change.old, new: change.new });
+            Ok(())
+        },
+    )?;
+    let mut steps = Vec::new();
     let mut rows: Vec<(RepoPath, Option<Tracked>)> = Vec::new();
-    {
-        let mut finder =
-            Finder { working: &working, walker: Walker::new(working.tree.root.clone()) };
-        let from = if pending.adopts { pending.from } else { None };
-        diff::entries::<_, Error>(
-            repo.store(),
-            from.as_ref(),
-            pending.to.as_ref(),
-            &pathspec,
-            &mut |change| {
-                let step = Step { path: change.path, old: change.old, new: change.new };
-                parents.extend(step.path.split().map(|(parent, _)| parent));
-                match finder.look(&step)? {
-                    Found::Change => steps.push(step),
-                    Found::Write => steps.push(Step { old: None, ..step }),
-                    Found::Done => rows.extend(finder.row(&step)?),
-                    Found::Users => {
-                        rows.push((step.path, step.new.as_ref().map(Tracked::of_entry)));
-                    }
-                }
-                Ok(())
-            },
-        )?;
+    // What is as it should be keeps its place from what the file system takes for the same.
+    let mut settled = BTreeSet::new();
+    let tells_names_apart = working.volume.tells_names_apart();
+    let taken = taken(&working, &all)?;
+    let mut finder = Finder { working: &working, walker: Walker::new(working.tree.root.clone()) };
+    for (at, step) in all.into_iter().enumerate() {
+        let found = match taken.contains(&at) {
+            true if step.new.is_some() => Found::Write,
+            true => Found::Done,
+            false => finder.look(&step)?,
+        };
+        if !tells_names_apart && step.new.is_some() && matches!(found, Found::Done | Found::Users) {
+            settled.insert(step.path.clone());
+        }
+        match found {
+            Found::Change => steps.push(step),
+            Found::Write => steps.push(Step { old: None, ..step }),
+            Found::Done => rows.extend(finder.row(&step)?),
+            Found::Users => {
+                rows.push((step.path, step.new.as_ref().map(Tracked::of_entry)));
+            }
+        }
     }
     remove_leftovers(&working, &parents);
     monitor.begin(Stage::Writing, Some(steps.len() as u64), None);
-    let mut applied = apply(&working, &steps, monitor)?;
+    let mut applied = apply(&working, &steps, &settled, monitor)?;
     applied.rows.extend(rows);
     applied.rows.sort_by(|a, b| a.0.cmp(&b.0));
     applied.rows.dedup_by(|a, b| a.0 == b.0);
@@ -333,6 +348,31 @@ pub(super) fn finish_interrupted(
     // Without the note nobody makes up for what never became durable.
     working.tree.root.sync_file_system().map_err(StoreError::io("sync", "the working tree"))?;
     remove_note(repo)
+}
+
+/// The steps whose place is taken by something else that is tracked or to be, because the file
+/// system takes their names for one: by their numbers.
+pub(super) fn taken(working: &Working<'_>, steps: &[Step]) -> Result<BTreeSet<usize>, Error> {
+    let mut taken = BTreeSet::new();
+    if working.volume.tells_names_apart() {
+        return Ok(taken);
+    }
+    let mut spellings = Spellings::new(working.tree.root.clone(), &working.volume);
+    let mut is_ours = |path: &RepoPath| {
+        let is_step = steps.binary_search_by(|step| step.path.cmp(path)).is_ok();
+        let row = working.index.get(path).map_err(io::Error::other)?;
+        Ok::<_, io::Error>(is_step || row.is_some_and(|row| row.presence == Presence::Here))
+    };
+    for (at, step) in steps.iter().enumerate() {
+        match spellings.taken_by(&step.path, &mut is_ours) {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                taken.insert(at);
+            }
+            Err(source) => return Err(Error::Worktree { path: step.path.clone(), source }),
+        }
+    }
+    Ok(taken)
 }
 
 /// Removes files that were written beside those they were to replace.
@@ -451,6 +491,7 @@ impl Finder<'_, '_> {
     /// Puts a torn file aside: nothing is deleted that might be somebody's.
     fn rescue(&self, dir: &dyn Dir, name: &[u8]) -> Result<(), Error> {
         let state = self.working.repo.store().dir();
+        disk::make_dirs(&**state, b"lost-found").map_err(StoreError::io("create", "lost-found"))?;
         let aside = format!("lost-found/{}-torn", hex(&self.working.repo.env().random.four()));
         dir.rename(name, &**state, aside.as_bytes()).map_err(StoreError::io("rename", &aside))?;
         Ok(())

@@ -336,7 +336,8 @@ pub(super) fn changed_paths(
     Ok(found)
 }
 
-/// What is tracked and was not brought here, though it may be asked for.
+/// What is tracked and is not here, though nobody deleted it. What the file system had no place for
+/// may have one now.
 fn not_brought(
     working: &Working<'_>,
     paths: &Pathspec,
@@ -347,11 +348,12 @@ fn not_brought(
         let Some(view) = working.index.directory(&directory)? else { continue };
         for row in view.iter() {
             let is_directory = row.kind() == Some(FileKind::Directory);
-            if !is_directory && row.presence() != Presence::NotBrought {
+            let is_here = row.presence() == Presence::Here;
+            if !is_directory && is_here {
                 continue;
             }
             let path = directory.join(row.name());
-            if row.presence() == Presence::NotBrought && paths.matches(&path) {
+            if !is_here && paths.matches(&path) {
                 found.push(path.clone());
             }
             if is_directory && paths.may_match_below(&path) {

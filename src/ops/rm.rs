@@ -1,5 +1,7 @@
 //! `rm`: stages the removal of files, and removes them from the working tree.
 
+use std::collections::BTreeSet;
+
 use crate::diff;
 use crate::index::{Base, Update};
 use crate::object::tree::Edit;
@@ -10,7 +12,7 @@ use crate::repo::{Person, Repository, Rules};
 use crate::store::{Batch, Error as StoreError};
 use crate::worktree::{Step, Walker};
 
-use super::{Error, begin, staging, travel};
+use super::{Error, begin, pending, staging, travel};
 
 /// What to remove.
 #[derive(Clone, Debug)]
@@ -92,10 +94,12 @@ pub fn run(
     // not tracked, and nothing is lost.
     staging::publish(&working, "rm", &options.actor, tree, batch.seal()?)?;
     let rows = steps.iter().map(|step| (step.path.clone(), None)).collect();
+    // What the file system has no place for is not there; what answers to its name is another's.
+    let taken = pending::taken(&working, &steps)?;
     let base = Base { commit: working.base.commit, tree: Some(tree) };
     let _ = working.index.update(Update::new(base, rows))?;
     if !options.cached {
-        remove_files(&working, &steps, tree)?;
+        remove_files(&working, &steps, &taken, tree)?;
     }
     Ok(outcome)
 }
@@ -104,10 +108,14 @@ pub fn run(
 fn remove_files(
     working: &crate::repo::Working<'_>,
     steps: &[Step],
+    taken: &BTreeSet<usize>,
     tree: crate::hash::Id,
 ) -> Result<(), Error> {
     let mut walker = Walker::new(working.tree.root.clone());
-    for step in steps.iter().rev() {
+    for (at, step) in steps.iter().enumerate().rev() {
+        if taken.contains(&at) {
+            continue;
+        }
         let Some((parent, name)) = step.path.split() else { continue };
         let Ok(dir) = walker.open(&parent) else { continue };
         let is_directory = step.old.as_ref().is_some_and(Entry::is_directory);

@@ -70,6 +70,9 @@ pub struct Outcome {
     pub directories: Directories,
     /// What changed in the working tree.
     pub unstaged: Vec<Unstaged>,
+    /// What of it stands where a directory is recorded of which not everything is here: it is not
+    /// recorded as it is, because that would delete what nobody deleted.
+    pub in_the_way: Vec<RepoPath>,
     /// What is not tracked; directories end in `/`.
     pub untracked: Vec<Vec<u8>>,
     /// What is ignored, if asked for; directories end in `/`.
@@ -82,6 +85,11 @@ pub struct Outcome {
     pub special: Vec<RepoPath>,
     /// Repositories within.
     pub nested: Vec<RepoPath>,
+    /// What is recorded and not here because this file system cannot hold it, without what is in
+    /// directories among them.
+    pub not_representable: Vec<RepoPath>,
+    /// Lines of files of ignore rules that are no rules: the file, and what is wrong.
+    pub bad_rules: Vec<(RepoPath, String)>,
     /// How many names were looked at.
     pub files: u64,
     /// A command that changes the working tree has been interrupted or is at work.
@@ -121,6 +129,13 @@ pub fn run(
     let mut found = found.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut unstaged = Vec::new();
     let mut refreshed = std::mem::take(&mut found.refreshed);
+    let mut in_the_way: Vec<RepoPath> = found
+        .changes
+        .iter()
+        .filter(|(_, change)| change.kind == ChangeKind::InTheWay)
+        .map(|(path, _)| path.clone())
+        .collect();
+    in_the_way.sort_unstable();
     for change in std::mem::take(&mut found.changes) {
         judge(&working, change, &mut unstaged, &mut refreshed);
     }
@@ -135,12 +150,15 @@ pub fn run(
         staged,
         directories,
         unstaged,
+        in_the_way,
         untracked: found.untracked,
         ignored: found.ignored,
         unreadable: summary.unreadable,
         refused: summary.refused,
         special: summary.special,
         nested: summary.nested,
+        not_representable: summary.not_representable,
+        bad_rules: summary.bad_rules,
         files: summary.files,
         is_changing: super::pending::is_pending(repo),
     })

@@ -3,6 +3,8 @@
 //! What is planned here is carried out by [`pending`](super::pending), so that it can be finished
 //! whatever happens. Nothing unsaved is overwritten unless that was asked for.
 
+use std::collections::BTreeSet;
+
 use crate::diff;
 use crate::hash::Id;
 use crate::index::{Base, Presence, Tracked, Update};
@@ -12,7 +14,7 @@ use crate::repo::Working;
 use crate::store::{Error as StoreError, RefEdit};
 use crate::worktree::{Step, Walker};
 
-use super::pending::{Pending, Plan, holds};
+use super::pending::{self, Pending, Plan, holds};
 use super::{Error, restore};
 
 /// What becomes of unsaved work that is in the way.
@@ -57,6 +59,7 @@ pub(super) fn plan(
             Ok(())
         },
     )?;
+    add_held_back(working, journey.tree, &mut steps)?;
     match journey.unsaved {
         Unsaved::Discard => add_changed(working, journey.tree, &mut steps, monitor)?,
         Unsaved::Keep => {
@@ -87,24 +90,65 @@ pub(super) fn adopt(working: &mut Working<'_>, base: Base) -> Result<(), Error> 
     if working.index.is_lost() {
         return Ok(());
     }
-    let mut rows = Vec::new();
-    diff::entries::<_, Error>(
+    let mut steps = Vec::new();
+    diff::entries::<_, StoreError>(
         working.repo.store(),
         working.base.tree.as_ref(),
         base.tree.as_ref(),
         &Pathspec::all(),
         &mut |change| {
-            let known = working.index.get(&change.path)?.filter(|_| change.old.is_some());
-            let row = change.new.as_ref().map(|entry| Tracked {
-                presence: known.map_or(Presence::Here, |known| known.presence),
-                ..Tracked::of_entry(entry)
-            });
-            rows.push((change.path, row));
+            steps.push(Step { path: change.path, old: change.old, new: change.new });
             Ok(())
         },
     )?;
+    // What the file system has no place for was not deleted.
+    let taken = pending::taken(working, &steps)?;
+    let mut rows = Vec::new();
+    for (at, step) in steps.into_iter().enumerate() {
+        let known = working.index.get(&step.path)?.filter(|_| step.old.is_some());
+        let cannot = taken.contains(&at) || !working.volume.can_hold(step.path.name());
+        let otherwise = if cannot { Presence::NotRepresentable } else { Presence::Here };
+        let row = step.new.as_ref().map(|entry| Tracked {
+            presence: known.map_or(otherwise, |known| known.presence),
+            ..Tracked::of_entry(entry)
+        });
+        rows.push((step.path, row));
+    }
     // A cache: whoever finds it behind catches up.
     let _ = working.index.update(Update::new(base, rows))?;
+    Ok(())
+}
+
+/// Where a name goes, what the file system took for the same may have its place now.
+fn add_held_back(
+    working: &Working<'_>,
+    goal: Option<Id>,
+    steps: &mut Vec<Step>,
+) -> Result<(), Error> {
+    let (Some(goal), false) = (goal, working.volume.tells_names_apart()) else { return Ok(()) };
+    let left: BTreeSet<RepoPath> = steps
+        .iter()
+        .filter(|step| step.new.is_none())
+        .filter_map(|step| step.path.split().map(|(parent, _)| parent))
+        .collect();
+    let mut found = Vec::new();
+    for directory in left {
+        let Some(view) = working.index.directory(&directory)? else { continue };
+        for row in view.iter().filter(|row| row.presence() == Presence::NotRepresentable) {
+            let path = directory.join(row.name());
+            let is_step = steps.binary_search_by(|step| step.path.cmp(&path)).is_ok();
+            if !is_step && working.volume.can_hold(row.name()) {
+                found.push(path);
+            }
+        }
+    }
+    for path in found {
+        let new = crate::repo::find_entry(working.repo.store(), &goal, &path)?;
+        if new.is_some() {
+            restore::expand(working.repo.store(), path, new, steps)?;
+        }
+    }
+    steps.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(())
 }
 
@@ -133,7 +177,12 @@ fn add_changed(
 pub(super) fn in_the_way(working: &Working<'_>, steps: &[Step]) -> Result<Vec<RepoPath>, Error> {
     let mut walker = Walker::new(working.tree.root.clone());
     let mut found = Vec::new();
-    for step in steps {
+    // What stands there under another spelling is asked about by its own name.
+    let taken = pending::taken(working, steps)?;
+    for (at, step) in steps.iter().enumerate() {
+        if taken.contains(&at) {
+            continue;
+        }
         let Some((parent, name)) = step.path.split() else { continue };
         let Ok(dir) = walker.open(&parent) else { continue };
         let Ok(stat) = dir.stat(name) else { continue };

@@ -6,6 +6,7 @@
 //! what the right one says is adopted, with nothing believed of the files until they are read.
 //! What is tracked, not in the index and not on disk counts as not brought here, never as deleted.
 
+use std::collections::HashSet;
 use std::io;
 
 use crate::clock::Time;
@@ -13,11 +14,11 @@ use crate::diff;
 use crate::hash::Id;
 use crate::index::{self, Base, Index, Presence, Tracked, Update, Updated, Volume};
 use crate::object::tree::Cursor;
-use crate::object::{Entry, Node};
+use crate::object::{Entry, Node, What};
 use crate::path::{Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::worktree::ignore::{Case, GitRules, Ignore};
-use crate::worktree::{self, Walker, scan};
+use crate::worktree::{self, Spellings, Walker, scan};
 
 use super::{Error, Repository, Staged, Worktree};
 
@@ -114,7 +115,7 @@ impl Working<'_> {
             return Ok(());
         }
         let store = self.repo.store();
-        let mut walker = Walker::new(self.tree.root.clone());
+        let mut places = Places::new(self);
         let mut changes: Vec<(RepoPath, Option<Tracked>)> = Vec::new();
         let (from, to) = (self.index.base().tree, self.base.tree);
         diff::entries::<_, Error>(
@@ -129,7 +130,10 @@ impl Working<'_> {
                     // does not know nothing is concluded.
                     row.presence = match self.index.get(&change.path)? {
                         Some(known) if change.old.is_some() => known.presence,
-                        _ => presence(&mut walker, &change.path),
+                        _ => places.presence(&change.path, entry, &mut |other| {
+                            let Some(to) = &to else { return Ok(false) };
+                            Ok(find_entry(store, to, other)?.is_some())
+                        })?,
                     };
                     Ok::<_, Error>(row)
                 });
@@ -149,16 +153,18 @@ impl Working<'_> {
     }
 
     /// Makes a lost index anew from the tree it should describe.
-    fn rebuild(&mut self, tree: Id, monitor: &dyn Monitor) -> Result<(), Error> {
+    fn rebuild(&mut self, top: Id, monitor: &dyn Monitor) -> Result<(), Error> {
         monitor.begin(Stage::Indexing, None, None);
         let mut writer = self.index.writer()?;
         let store = self.repo.store();
         let mut walker = Walker::new(self.tree.root.clone());
-        let mut stack = vec![(RepoPath::root(), tree)];
+        let mut places = Places::new(self);
+        let mut stack = vec![(RepoPath::root(), top)];
         while let Some((path, tree)) = stack.pop() {
             let dir = walker.open(&path).ok();
-            let mut rows = Vec::new();
+            let mut rows: Vec<Tracked> = Vec::new();
             let mut below = Vec::new();
+            let mut unclear = Vec::new();
             if tree != Node::empty_id() {
                 let mut cursor = Cursor::new(store, &tree)?;
                 while let Some(entry) = cursor.next_entry()? {
@@ -167,11 +173,24 @@ impl Working<'_> {
                     }
                     let mut row = Tracked::of_entry(&entry);
                     let is_there = dir.as_ref().is_some_and(|dir| dir.stat(&entry.name).is_ok());
-                    if !is_there {
-                        row.presence = Presence::NotBrought;
+                    if places.is_good() {
+                        row.presence = if is_there { Presence::Here } else { Presence::NotBrought };
+                    } else {
+                        unclear.push(entry);
                     }
                     rows.push(row);
                 }
+            }
+            for (at, entry) in unclear.iter().enumerate() {
+                let is_ours = &mut |other: &RepoPath| match other.split() {
+                    Some((parent, name)) if parent == path => {
+                        Ok(rows.binary_search_by(|row| row.name[..].cmp(name)).is_ok())
+                    }
+                    // Whether its directory has a place was asked before.
+                    _ => Ok(find_entry(store, &top, other)?.is_some()),
+                };
+                let presence = places.presence(&path.join(&entry.name), entry, is_ours)?;
+                rows[at].presence = presence;
             }
             monitor.advance(rows.len() as u64, 0);
             writer.push(&path, &rows)?;
@@ -217,15 +236,82 @@ pub fn find_entry(
     Ok(found)
 }
 
-fn presence(walker: &mut Walker, path: &RepoPath) -> Presence {
-    let Some((parent, name)) = path.split() else { return Presence::Here };
-    match walker.open(&parent).and_then(|dir| dir.stat(name)) {
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-        {
-            Presence::NotBrought
+/// Tells what of a tree is in the working tree, by looking.
+struct Places<'a> {
+    volume: &'a Volume,
+    walker: Walker,
+    spellings: Spellings,
+    /// Files that stand there under a spelling nobody has, each for the first who asked.
+    claimed: HashSet<RepoPath>,
+}
+
+impl<'a> Places<'a> {
+    fn new(working: &'a Working<'_>) -> Self {
+        let root = &working.tree.root;
+        Self {
+            volume: &working.volume,
+            walker: Walker::new(root.clone()),
+            spellings: Spellings::new(root.clone(), &working.volume),
+            claimed: HashSet::new(),
         }
-        _ => Presence::Here,
+    }
+
+    /// Whether the file system can hold everything, so that what is there is what was meant.
+    fn is_good(&self) -> bool {
+        let Volume { symlinks, utf8_only, trims_names, ref forbidden, .. } = *self.volume;
+        let takes_all = !utf8_only && !trims_names && forbidden.is_empty();
+        self.volume.tells_names_apart() && symlinks && takes_all
+    }
+
+    /// Whether an entry is there; `is_ours` knows the tree it is in.
+    fn presence(
+        &mut self,
+        path: &RepoPath,
+        entry: &Entry,
+        is_ours: &mut dyn FnMut(&RepoPath) -> Result<bool, Error>,
+    ) -> Result<Presence, Error> {
+        let Some((parent, name)) = path.split() else { return Ok(Presence::Here) };
+        let is_link = matches!(entry.what, What::Symlink { .. });
+        if path.parts().any(|part| !self.volume.can_hold(part))
+            || (is_link && !self.volume.symlinks)
+        {
+            return Ok(Presence::NotRepresentable);
+        }
+        if !self.volume.tells_names_apart() {
+            let mut failed = None;
+            let taken = self.spellings.taken_by(path, &mut |other| {
+                is_ours(other).map_err(|error| {
+                    failed = Some(error);
+                    io::Error::from(io::ErrorKind::Other)
+                })
+            });
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            match taken {
+                Ok(Some(_)) => return Ok(Presence::NotRepresentable),
+                Ok(None) => {}
+                // What cannot be looked at is named by the scan.
+                Err(_) => return Ok(Presence::Here),
+            }
+            if let Ok(Some(spelled)) = self.spellings.on_disk(&parent, name)
+                && spelled != name
+                && !self.claimed.insert(parent.join(&spelled))
+            {
+                return Ok(Presence::NotRepresentable);
+            }
+        }
+        Ok(match self.walker.open(&parent).and_then(|dir| dir.stat(name)) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Presence::NotBrought
+            }
+            _ => Presence::Here,
+        })
     }
 }
 

@@ -4,8 +4,12 @@
 //! here: who calls has announced the change and marks what was written as not yet durable. Every
 //! directory is opened one name at a time without following symbolic links, so nothing is ever
 //! written outside the working tree, whatever a tree says.
+//!
+//! What the file system cannot hold is not written: names and links it does not have, and names it
+//! takes for that of something else that stays or came first. Their rows say so, and what stands in
+//! the place is neither replaced nor removed in their name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,13 +17,13 @@ use std::sync::{Mutex, PoisonError};
 use crate::clock::Random;
 use crate::disk::{Dir, DirRef, FileKind, FileRef, Stat};
 use crate::hash::{Kind, hex};
-use crate::index::{Presence, Seen, Tracked, Volume};
+use crate::index::{Index, Presence, Seen, Tracked, Volume};
 use crate::object::{Entry, What};
 use crate::path::{self, RepoPath};
 use crate::progress::Monitor;
-use crate::store::{Error as StoreError, Store};
+use crate::store::{Error as StoreError, Store, read_content, read_small};
 
-use crate::store::{read_content, read_small};
+use super::spelling::Spellings;
 
 /// What becomes of one path.
 #[derive(Clone, Debug)]
@@ -65,6 +69,10 @@ pub struct Target<'a> {
     pub root: &'a DirRef,
     /// What its file system can express.
     pub volume: &'a Volume,
+    /// What is known to be in it.
+    pub index: &'a Index,
+    /// Paths that no step names and that are as they should be, whatever the index says.
+    pub settled: &'a BTreeSet<RepoPath>,
     /// Where content comes from.
     pub store: &'a Store,
     /// Makes temporary names.
@@ -77,12 +85,102 @@ pub struct Target<'a> {
 /// unsaved stands in the way.
 pub fn apply(target: Target<'_>, steps: &[Step]) -> Result<Applied, StoreError> {
     let mut applied = Applied::default();
-    remove(target, steps, &mut applied);
-    make_directories(target, steps, &mut applied);
-    write_files(target, steps, &mut applied)?;
+    let mut names = Names {
+        target,
+        steps,
+        spellings: Spellings::new(target.root.clone(), target.volume),
+        held_back: HashSet::new(),
+        failed: HashSet::new(),
+    };
+    remove(&mut names, &mut applied);
+    names.spellings.forget();
+    names.failed = applied.failed.iter().map(|failed| failed.path.clone()).collect();
+    make_directories(&mut names, &mut applied);
+    write_files(&mut names, &mut applied)?;
     finish_directories(target, steps, &mut applied);
     applied.rows.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(applied)
+}
+
+/// Whose the names are.
+struct Names<'a> {
+    target: Target<'a>,
+    steps: &'a [Step],
+    spellings: Spellings,
+    /// Directories that were not made because the file system cannot hold them.
+    held_back: HashSet<RepoPath>,
+    /// Paths that should have been removed and could not be.
+    failed: HashSet<RepoPath>,
+}
+
+impl Names<'_> {
+    fn step(&self, path: &RepoPath) -> Option<&Step> {
+        let found = self.steps.binary_search_by(|step| step.path.cmp(path));
+        found.ok().map(|at| &self.steps[at])
+    }
+
+    /// Whether something that no step names stands at a path or is to stand there.
+    fn is_known(&self, path: &RepoPath) -> io::Result<bool> {
+        if self.target.settled.contains(path) {
+            return Ok(true);
+        }
+        let row = self.target.index.get(path).map_err(io::Error::other)?;
+        Ok(row.is_some_and(|row| row.presence == Presence::Here))
+    }
+
+    /// Whether what stands where a path would be is another's, that is there before the change.
+    fn was_anothers(&mut self, path: &RepoPath) -> io::Result<bool> {
+        let mut spellings = self.take_spellings();
+        let taken = spellings.taken_by(path, &mut |other| match self.step(other) {
+            Some(_) => Ok::<_, io::Error>(true),
+            None => self.is_known(other),
+        });
+        self.spellings = spellings;
+        Ok(taken?.is_some())
+    }
+
+    /// Whether the file system has no place for a path: it cannot have that name, or something that
+    /// stays or came first has it under another spelling.
+    fn has_no_place(&mut self, path: &RepoPath, new: &Entry) -> io::Result<bool> {
+        let Some((parent, name)) = path.split() else { return Ok(false) };
+        if !self.held_back.is_empty() {
+            let mut above = parent;
+            loop {
+                if self.held_back.contains(&above) {
+                    return Ok(true);
+                }
+                let Some((next, _)) = above.split() else { break };
+                above = next;
+            }
+        }
+        let volume = self.target.volume;
+        let is_link = matches!(new.what, What::Symlink { .. });
+        if !volume.can_hold(name) || (is_link && !volume.symlinks) {
+            return Ok(true);
+        }
+        let mut spellings = self.take_spellings();
+        let taken = spellings.taken_by(path, &mut |other| match self.step(other) {
+            Some(step) => Ok::<_, io::Error>(step.new.is_some() || self.failed.contains(other)),
+            None => self.is_known(other),
+        });
+        self.spellings = spellings;
+        Ok(taken?.is_some())
+    }
+
+    fn take_spellings(&mut self) -> Spellings {
+        let other = Spellings::new(self.target.root.clone(), &Volume::default());
+        std::mem::replace(&mut self.spellings, other)
+    }
+}
+
+impl Applied {
+    /// A path the file system cannot hold stays in the index, as not there.
+    fn hold_back(&mut self, path: &RepoPath, new: &Entry) {
+        self.not_representable.push(path.clone());
+        let mut row = Tracked::of_entry(new);
+        row.presence = Presence::NotRepresentable;
+        self.rows.push((path.clone(), Some(row)));
+    }
 }
 
 fn is_directory(entry: Option<&Entry>) -> bool {
@@ -91,9 +189,9 @@ fn is_directory(entry: Option<&Entry>) -> bool {
 
 /// Removes what is not there any more or becomes something of another kind. Deepest first, so that
 /// directories are empty when their turn comes; one that is not (files of the user's) stays.
-fn remove(target: Target<'_>, steps: &[Step], applied: &mut Applied) {
-    let mut dirs = Walker::new(target.root.clone());
-    for step in steps.iter().rev() {
+fn remove(names: &mut Names<'_>, applied: &mut Applied) {
+    let mut dirs = Walker::new(names.target.root.clone());
+    for step in names.steps.iter().rev() {
         let Some(old) = &step.old else { continue };
         let goes = match &step.new {
             None => true,
@@ -103,7 +201,11 @@ fn remove(target: Target<'_>, steps: &[Step], applied: &mut Applied) {
             continue;
         }
         let Some((parent, name)) = step.path.split() else { continue };
-        let removed = dirs.open(&parent).and_then(|dir| {
+        let removed = names.was_anothers(&step.path).and_then(|is_anothers| {
+            if is_anothers {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            let dir = dirs.open(&parent)?;
             if old.is_directory() { dir.remove_dir(name) } else { dir.remove_file(name) }
         });
         match removed {
@@ -123,17 +225,24 @@ fn remove(target: Target<'_>, steps: &[Step], applied: &mut Applied) {
     }
 }
 
-fn make_directories(target: Target<'_>, steps: &[Step], applied: &mut Applied) {
-    let mut dirs = Walker::new(target.root.clone());
-    for step in steps {
-        if !is_directory(step.new.as_ref()) || is_directory(step.old.as_ref()) {
-            continue;
+fn make_directories(names: &mut Names<'_>, applied: &mut Applied) {
+    let mut dirs = Walker::new(names.target.root.clone());
+    for step in names.steps {
+        let Some(new) = step.new.as_ref().filter(|new| new.is_directory()) else { continue };
+        match names.has_no_place(&step.path, new) {
+            Ok(true) => {
+                applied.hold_back(&step.path, new);
+                names.held_back.insert(step.path.clone());
+                continue;
+            }
+            Ok(false) if is_directory(step.old.as_ref()) => continue,
+            Ok(false) => {}
+            Err(error) => {
+                applied.failed.push(Failed { path: step.path.clone(), error });
+                continue;
+            }
         }
         let Some((parent, name)) = step.path.split() else { continue };
-        if !target.volume.can_hold(name) {
-            applied.not_representable.push(step.path.clone());
-            continue;
-        }
         let made = dirs.open(&parent).and_then(|dir| match dir.make_dir(name, 0o777) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match dir.stat(name)?.kind {
@@ -141,7 +250,11 @@ fn make_directories(target: Target<'_>, steps: &[Step], applied: &mut Applied) {
                     _ => Err(error),
                 }
             }
-            made => made,
+            made => {
+                made?;
+                names.spellings.made(&step.path, &dir.stat(name)?);
+                Ok(())
+            }
         });
         if let Err(error) = made {
             applied.failed.push(Failed { path: step.path.clone(), error });
@@ -152,12 +265,12 @@ fn make_directories(target: Target<'_>, steps: &[Step], applied: &mut Applied) {
 /// Modes and times of directories come last: writing into them would change the times.
 fn finish_directories(target: Target<'_>, steps: &[Step], applied: &mut Applied) {
     let mut dirs = Walker::new(target.root.clone());
-    let failed: BTreeSet<RepoPath> =
-        applied.failed.iter().map(|failed| failed.path.clone()).collect();
+    let failed = applied.failed.iter().map(|failed| &failed.path);
+    let left_out: BTreeSet<RepoPath> = failed.chain(&applied.not_representable).cloned().collect();
     for step in steps.iter().rev() {
         let Some(new) = step.new.as_ref().filter(|new| new.is_directory()) else { continue };
         let Some((parent, name)) = step.path.split() else { continue };
-        if failed.contains(&step.path) || applied.not_representable.contains(&step.path) {
+        if left_out.contains(&step.path) {
             continue;
         }
         let set = dirs.open(&parent).and_then(|dir| {
@@ -176,15 +289,19 @@ fn finish_directories(target: Target<'_>, steps: &[Step], applied: &mut Applied)
 /// What one thread takes at a time: neighbours share frames, but a few large files are shared out.
 const GROUP: usize = 64;
 
-fn write_files(
-    target: Target<'_>,
-    steps: &[Step],
-    applied: &mut Applied,
-) -> Result<(), StoreError> {
-    let files: Vec<&Step> = steps
-        .iter()
-        .filter(|step| step.new.as_ref().is_some_and(|new| !new.is_directory()))
-        .collect();
+fn write_files(names: &mut Names<'_>, applied: &mut Applied) -> Result<(), StoreError> {
+    let target = names.target;
+    let steps = names.steps.iter();
+    let is_file = |step: &&Step| step.new.as_ref().is_some_and(|new| !new.is_directory());
+    if !target.volume.tells_names_apart() {
+        return write_in_turn(names, steps.filter(is_file), applied);
+    }
+    let mut files: Vec<&Step> = Vec::new();
+    for step in steps.filter(is_file) {
+        if has_place(names, step, applied) {
+            files.push(step);
+        }
+    }
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let outcome = Mutex::new((std::mem::take(applied), None::<StoreError>));
@@ -231,6 +348,44 @@ fn write_files(
     error.map_or(Ok(()), Err)
 }
 
+/// Whether there is a place for a file; if not, this says so.
+fn has_place(names: &mut Names<'_>, step: &Step, applied: &mut Applied) -> bool {
+    let Some(new) = &step.new else { return false };
+    match names.has_no_place(&step.path, new) {
+        Ok(false) => return true,
+        Ok(true) => applied.hold_back(&step.path, new),
+        Err(error) => applied.failed.push(Failed { path: step.path.clone(), error }),
+    }
+    false
+}
+
+/// Where a name may be another's, whether there is a place for a file depends on those before it.
+fn write_in_turn<'a>(
+    names: &mut Names<'_>,
+    files: impl Iterator<Item = &'a Step>,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
+    let target = names.target;
+    let mut dirs = Walker::new(target.root.clone());
+    for step in files {
+        if !has_place(names, step, applied) {
+            continue;
+        }
+        match write_one(target, &mut dirs, step, applied) {
+            Ok(()) => {}
+            Err(Failure::Io(error)) => {
+                applied.failed.push(Failed { path: step.path.clone(), error });
+            }
+            Err(Failure::Store(error)) => return Err(error),
+        }
+        let Some((parent, name)) = step.path.split() else { continue };
+        if let Ok(stat) = dirs.open(&parent).and_then(|dir| dir.stat(name)) {
+            names.spellings.made(&step.path, &stat);
+        }
+    }
+    Ok(())
+}
+
 impl Applied {
     fn take(&mut self, other: Self) {
         self.rows.extend(other.rows);
@@ -270,15 +425,6 @@ fn write_one(
     // The third gate: whatever let this name in, it does not get out.
     path::check_name(name)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
-    let unrepresentable = !target.volume.can_hold(name)
-        || (matches!(new.what, What::Symlink { .. }) && !target.volume.symlinks);
-    if unrepresentable {
-        applied.not_representable.push(step.path.clone());
-        let mut row = Tracked::of_entry(new);
-        row.presence = Presence::NotRepresentable;
-        applied.rows.push((step.path.clone(), Some(row)));
-        return Ok(());
-    }
     target.monitor.at(&step.path);
     let dir = dirs.open(&parent)?;
     let only_times = step.old.as_ref().is_some_and(|old| old.what == new.what);

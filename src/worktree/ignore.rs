@@ -78,7 +78,7 @@ impl Ignore {
     }
 
     /// Adds rules that count in `directory` and win over all there are. Lines that are no rules
-    /// are left out and given to `complain`.
+    /// are left out and told to `complain`, with their number.
     #[must_use]
     pub fn with_rules(
         &self,
@@ -92,14 +92,14 @@ impl Ignore {
             let _ = builder.case_insensitive(true);
         }
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        for line in text.lines() {
+        for (number, line) in (1..).zip(text.lines()) {
             match line.to_str() {
                 Ok(line) => {
                     if let Err(error) = builder.add_line(None, line) {
-                        complain(error.to_string());
+                        complain(format!("line {number}: {error}"));
                     }
                 }
-                Err(_) => complain(format!("'{}' is not UTF-8", line.as_bstr())),
+                Err(_) => complain(format!("line {number}: '{}' is not UTF-8", line.as_bstr())),
             }
         }
         let rules = match builder.build() {

@@ -8,7 +8,9 @@ pub mod ignore;
 mod probe;
 pub mod record;
 pub mod scan;
+mod spelling;
 
 pub use crate::store::{read_content, read_small};
 pub use apply::{Applied, Failed, Step, Target, Walker, apply};
 pub use probe::{file_system_time, volume};
+pub use spelling::Spellings;

@@ -96,6 +96,9 @@ pub struct Unread {
 /// Why a file was not recorded.
 #[derive(Debug)]
 pub enum Why {
+    /// A directory is recorded there of which not everything is here, so recording it would delete
+    /// what nobody deleted.
+    InTheWay,
     /// It cannot be read.
     Unreadable(io::Error),
     /// It changed each time it was read.
@@ -393,8 +396,7 @@ impl<'s> Recorder<'_, 's> {
             Ok(None)
         };
         if change.kind == ChangeKind::InTheWay {
-            let why = "a directory is recorded there of which not everything is here";
-            return unread(mine, Why::Unreadable(io::Error::other(why)));
+            return unread(mine, Why::InTheWay);
         }
         if let (ChangeKind::ModeOnly, Some(tracked)) = (&change.kind, tracked)
             && let Some(known) = tracked.to_entry()

@@ -49,7 +49,8 @@ impl Walk<'_> {
         }
         for row in missing {
             if here.wants(row.name()) {
-                self.missing(&row, here.found.path, &mut here.found.changes, &mut here.tasks)?;
+                let (changes, tasks) = (&mut here.found.changes, &mut here.tasks);
+                self.missing(&row, here.found.path, changes, tasks, summary)?;
             }
         }
         for (name, stat) in unknown {
@@ -71,7 +72,8 @@ impl Walk<'_> {
             match stat {
                 Some(stat) => self.tracked(&row, Ok(stat), here, summary)?,
                 None => {
-                    self.missing(&row, here.found.path, &mut here.found.changes, &mut here.tasks)?;
+                    let (changes, tasks) = (&mut here.found.changes, &mut here.tasks);
+                    self.missing(&row, here.found.path, changes, tasks, summary)?;
                 }
             }
         }
@@ -87,8 +89,7 @@ impl Walk<'_> {
         here: &mut Here<'_>,
         summary: &mut Summary,
     ) -> Result<(), Error> {
-        let volume = self.request.volume;
-        if volume.case_sensitive && !volume.normalises {
+        if self.request.volume.tells_names_apart() {
             return Ok(());
         }
         let mut by_identity: HashMap<(u64, u64), Vec<usize>> = HashMap::new();

@@ -114,6 +114,9 @@ pub struct Summary {
     pub special: Vec<RepoPath>,
     /// Repositories within.
     pub nested: Vec<RepoPath>,
+    /// What is tracked and not there because this file system cannot hold it, without what is in
+    /// directories among them.
+    pub not_representable: Vec<RepoPath>,
     /// Lines of rule files that are no rules, with the file they stand in.
     pub bad_rules: Vec<(RepoPath, String)>,
     /// Names looked at.
@@ -128,6 +131,7 @@ impl Summary {
         self.refused.append(&mut other.refused);
         self.special.append(&mut other.special);
         self.nested.append(&mut other.nested);
+        self.not_representable.append(&mut other.not_representable);
         self.bad_rules.append(&mut other.bad_rules);
         self.files += other.files;
         self.directories += other.directories;
@@ -139,6 +143,7 @@ impl Summary {
         self.special.sort_unstable();
         self.nested.sort_unstable();
         self.nested.dedup();
+        self.not_representable.sort_unstable();
         self.bad_rules.sort_unstable();
         self.bad_rules.dedup();
     }

@@ -43,7 +43,7 @@ impl Walk<'_> {
                 Err(error) if is_gone(&error) => {
                     let mut found = DirectoryFound::nothing(None, &parent, true);
                     for row in self.rows(&parent, &names)? {
-                        self.missing(&row, &parent, &mut found.changes, &mut tasks)?;
+                        self.missing(&row, &parent, &mut found.changes, &mut tasks, summary)?;
                     }
                     if !found.changes.is_empty() {
                         self.visitor.directory(found);
@@ -71,8 +71,7 @@ impl Walk<'_> {
                 return Ok(Vec::new());
             }
         };
-        let volume = self.request.volume;
-        let names_are_exact = volume.case_sensitive && !volume.normalises;
+        let names_are_exact = self.request.volume.tells_names_apart();
         let mut asked: Vec<OnDisk> = names
             .iter()
             .filter_map(|name| match dir.stat(name) {

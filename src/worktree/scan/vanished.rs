@@ -7,7 +7,7 @@ use crate::disk::FileKind;
 use crate::index::{Presence, Row};
 use crate::path::RepoPath;
 
-use super::found::{Change, ChangeKind, DirectoryFound};
+use super::found::{Change, ChangeKind, DirectoryFound, Summary};
 use super::queue::{Place, Task};
 use super::request::Error;
 use super::walk::Walk;
@@ -40,8 +40,12 @@ impl Walk<'_> {
         directory: &RepoPath,
         changes: &mut Vec<Change>,
         tasks: &mut Vec<Task>,
+        summary: &mut Summary,
     ) -> Result<(), Error> {
         let path = directory.join(row.name());
+        if row.presence() == Presence::NotRepresentable && self.is_meant(&path) {
+            summary.not_representable.push(path.clone());
+        }
         if row.kind() == Some(FileKind::Directory) {
             if !self.is_meant(&path) && !self.may_be_meant_below(&path) {
                 return Ok(());
@@ -162,6 +166,11 @@ mod tests {
             let scan = world.scan();
             assert!(scan.short().is_empty());
             assert_eq!(names(&scan.told), [""]);
+            let held_back = names(&scan.summary.not_representable);
+            match presence {
+                Presence::NotRepresentable => assert_eq!(held_back, ["a", "z"]),
+                _ => assert!(held_back.is_empty()),
+            }
         }
     }
 

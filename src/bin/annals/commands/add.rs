@@ -69,6 +69,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         unreadable: &outcome.unreadable,
         refused: &outcome.refused,
         nested: &outcome.nested,
+        bad_rules: &outcome.bad_rules,
     }
     .tell(context)
 }

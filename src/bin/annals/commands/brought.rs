@@ -26,7 +26,10 @@ impl Brought<'_> {
             output.warn(&format!("'{}' could not be changed: {why}", failed.path));
         }
         for path in self.not_representable {
-            output.warn(&format!("'{path}' cannot be held by this file system"));
+            output.warn(&format!(
+                "'{path}' is not representable here: it is recorded, and this file system has no \
+                 place for it"
+            ));
         }
         Ok(if self.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
     }

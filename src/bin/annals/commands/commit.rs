@@ -150,6 +150,7 @@ pub(super) fn tell_left_out(context: &Context, outcome: &Outcome) -> Result<Exit
         unreadable: &outcome.unreadable,
         refused: &outcome.refused,
         nested: &outcome.nested,
+        bad_rules: &outcome.bad_rules,
     }
     .tell(context)
 }

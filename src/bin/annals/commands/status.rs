@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::output::{Color, Quoting, relative, text_json};
 use crate::report::Error;
 
+use super::left_out::{IN_THE_WAY, tell_bad_rules};
 use super::renames::{Renames, folded_text};
 
 /// Show what changed
@@ -66,9 +67,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     if args.porcelain.as_deref().is_some_and(|version| !matches!(version, "v1" | "1")) {
         return Err(Error::usage("only version 1 of --porcelain is known"));
     }
+    let is_lines = args.short || args.porcelain.is_some() || args.null;
+    if is_lines && !context.is_json() {
+        // The lines are git's, which has no letter for it.
+        for path in &outcome.not_representable {
+            context.output().warn(&format!("'{path}' is not representable here"));
+        }
+    }
     if context.is_json() {
         json(context, &outcome)?;
-    } else if args.short || args.porcelain.is_some() || args.null {
+    } else if is_lines {
         short(context, args, &outcome)?;
     } else {
         long(context, args, &outcome)?;
@@ -78,6 +86,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             .output()
             .warn(&format!("cannot look at '{path}': {}", crate::output::reason(error)));
     }
+    for path in &outcome.in_the_way {
+        context.output().warn(&format!("'{path}' will not be recorded: {IN_THE_WAY}"));
+    }
+    tell_bad_rules(context, &outcome.bad_rules);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -164,6 +176,16 @@ fn apart(name: Vec<u8>) -> Vec<u8> {
     }
 }
 
+/// How a change is called where it stands before a name.
+pub(super) fn word(status: Status) -> &'static str {
+    match status {
+        Status::Added => "new file:   ",
+        Status::Deleted => "deleted:    ",
+        Status::Modified => "modified:   ",
+        Status::TypeChanged => "typechange: ",
+    }
+}
+
 fn short_name(name: &str) -> &str {
     name.strip_prefix("refs/heads/").unwrap_or(name)
 }
@@ -195,12 +217,7 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
         lines.iter().try_for_each(|line| output.line([b"\t", &line[..]].concat()))
     };
     let named = |status: Status, path: &RepoPath, paint: fn(Color, &str) -> String| {
-        let word = match status {
-            Status::Added => "new file:   ",
-            Status::Deleted => "deleted:    ",
-            Status::Modified => "modified:   ",
-            Status::TypeChanged => "typechange: ",
-        };
+        let word = word(status);
         let name = Quoting::Raw.text(&show(context, false, &here, path.as_bytes()));
         paint(color, &format!("{word}{name}")).into_bytes()
     };
@@ -241,6 +258,10 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
     let hint = "\"annals commit\" records them too unless something is staged";
     section("Untracked files", hint, names(&outcome.untracked))?;
     section("Ignored files", "see .annalsignore", names(&outcome.ignored))?;
+    let held_back: Vec<Vec<u8>> =
+        outcome.not_representable.iter().map(|path| path.as_bytes().to_vec()).collect();
+    let hint = "recorded, and kept by every commit, though this file system has no place for them";
+    section("Not representable here", hint, names(&held_back))?;
     if outcome.is_clean() {
         output.line("nothing to commit, working tree clean")?;
     } else if outcome.staged.is_empty() {
@@ -264,5 +285,8 @@ fn json(context: &Context, outcome: &Outcome) -> Result<(), Error> {
         one(path.as_bytes(), letters.map(some), origin)?;
     }
     outcome.untracked.iter().try_for_each(|name| one(name, [None, Some('?')], None))?;
-    outcome.ignored.iter().try_for_each(|name| one(name, [None, Some('!')], None))
+    outcome.ignored.iter().try_for_each(|name| one(name, [None, Some('!')], None))?;
+    outcome.not_representable.iter().try_for_each(|path| {
+        output.json(&json!({ "path": text_json(path.as_bytes()), "not_representable": true }))
+    })
 }
