@@ -61,6 +61,12 @@ pub const KEYS: &[Key] = &[
         "Whether output is coloured; auto: on a terminal.",
     ),
     entry(
+        "core.editor",
+        Form::Text,
+        None,
+        "What a message is written in, instead of $VISUAL or $EDITOR.",
+    ),
+    entry(
         "core.pager",
         Form::Text,
         None,

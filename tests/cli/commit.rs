@@ -63,7 +63,80 @@ fn a_commit_is_replaced_and_says_who_and_when() {
         .ok();
     let shown = world.says("log --format=%s|%an|%ae|%cn|%aI");
     assert_eq!(shown, "uno|Eve|eve@x|Carl|2020-02-02T02:02:02+01:00");
-    assert!(world.run("commit").fails(128).contains("no commit message was given"));
+    assert!(world.run("commit").fails(1).contains("nothing to commit"));
+    world.write("a", "2\n");
+    assert!(world.run("commit").fails(128).contains("no editor is set"));
+    world.run("restore a").ok();
     world.run_args(&["commit", "--allow-empty", "-m", "first", "-m", "second"]).ok();
     assert_eq!(world.says("log -1 --format=%B"), "first\n\nsecond");
+}
+
+#[test]
+fn without_a_message_an_editor_is_opened_that_lists_what_will_be_recorded() {
+    let world = World::with(&["one: a=1 b=1"]);
+    world.write("a", "2\n");
+    world.write("new", "\n");
+    std::fs::remove_file(world.path("b")).unwrap();
+    let editor =
+        "sh -c 'cp \"$1\" seen; printf \"why\\n\\n# not this\\n\\nmore\\n\" > \"$1\"' editor";
+    world.run_edited(editor, &["commit", "a", "b", "new"]).ok();
+    let seen = std::fs::read_to_string(world.path("seen")).unwrap();
+    assert!(seen.starts_with("\n# Say why."), "{seen}");
+    let listed = "# On branch main\n# To be recorded:\n\
+                  #\tmodified:   a\n#\tdeleted:    b\n#\tnew file:   new\n";
+    assert!(seen.ends_with(listed), "{seen}");
+    assert_eq!(world.says("log -1 --format=%B"), "why\n\nmore");
+}
+
+#[test]
+fn an_empty_message_or_an_editor_that_fails_records_nothing() {
+    let world = World::with(&["one: a=1"]);
+    world.write("a", "2\n");
+    assert!(world.run_edited("true", &["commit"]).fails(1).contains("the message is empty"));
+    assert!(world.run_edited("false", &["commit"]).fails(1).contains("'false' failed"));
+    assert!(world.run_args(&["commit", "-m", " "]).fails(1).contains("the message is empty"));
+    assert_eq!(world.says("log --format=%s"), "one");
+    // What decides is asked in this order.
+    let mut command = world.command(&["-c", "core.editor=false", "commit"]);
+    let ended = command.env("VISUAL", "false").env("ANNALS_EDITOR", "echo two >").output().unwrap();
+    assert!(ended.status.success());
+    assert_eq!(world.says("log -1 --format=%s"), "two");
+}
+
+#[test]
+fn amending_shows_the_message_there_was_and_no_edit_keeps_it() {
+    let world = World::with(&["one: a=1"]);
+    world.write("a", "2\n");
+    world.run_edited("sed -i s/one/uno/", &["commit", "--amend"]).ok();
+    assert_eq!(world.says("log --format=%s"), "uno");
+    world.write("a", "3\n");
+    world.run_edited("false", &["commit", "--amend", "--no-edit"]).ok();
+    assert_eq!(world.says("log --format=%s"), "uno");
+    assert_eq!(world.says("cat HEAD:a"), "3");
+    world.write("a", "4\n");
+    assert!(world.run("commit --no-edit").fails(128).contains("no commit message was given"));
+}
+
+#[test]
+fn a_message_comes_from_standard_input() {
+    use std::io::Write;
+    let world = World::with(&["one: a=1"]);
+    world.write("a", "2\n");
+    let mut command = world.command(&["commit", "-q", "-F", "-"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"two\n\n# kept\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(world.says("log -1 --format=%B"), "two\n\n# kept");
+}
+
+#[test]
+fn bad_lines_of_ignore_files_are_named() {
+    let world = World::with(&["one: a=1"]);
+    world.write(".annalsignore", "*.tmp\n[z-a]\n");
+    world.write("x.tmp", "");
+    let (_, said) = world.run("status").ends(0);
+    assert!(said.contains("'.annalsignore', line 2: "), "{said}");
+    let (_, said) = world.run_args(&["commit", "-m", "two"]).ends(0);
+    assert!(said.contains("'.annalsignore', line 2: "), "{said}");
+    assert_eq!(world.says("ls"), ".annalsignore\na");
 }

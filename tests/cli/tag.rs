@@ -19,5 +19,17 @@ fn tags_are_made_listed_and_deleted() {
     assert_eq!(world.says("tag"), "v2");
     assert!(world.run("tag v2").fails(128).contains("a tag named 'v2' is there already"));
     world.run("tag -f v2").ok();
-    assert!(world.run("tag -a v3").fails(129).contains("needs a message"));
+    assert!(world.run("tag -a v3").fails(128).contains("no editor is set"));
+}
+
+#[test]
+fn the_message_of_a_tag_is_written_in_the_editor() {
+    let world = World::with(&["one: a=1"]);
+    world.run_edited("echo from the editor >>", &["tag", "-a", "v1"]).ok();
+    assert!(world.says("tag -v").ends_with("  from the editor"));
+    assert!(world.run_edited("true", &["tag", "-a", "v2"]).fails(1).contains("message is empty"));
+    world.write("words", "from a file\n");
+    world.run("tag -F words v3").ok();
+    assert!(world.says("tag -v").ends_with("  from a file"));
+    assert_eq!(world.says("tag"), "v1\nv3");
 }

@@ -131,6 +131,12 @@ impl World {
         self.run_in(Path::new(""), args)
     }
 
+    /// Runs the program with an editor: a command of the shell that is given the file's name.
+    pub(crate) fn run_edited(&self, editor: &str, args: &[&str]) -> Said {
+        let output = self.command(args).env("EDITOR", editor).output();
+        Said { line: args.join(" "), output: output.unwrap() }
+    }
+
     /// Runs the program in a directory of the repository.
     pub(crate) fn run_in(&self, directory: &Path, args: &[&str]) -> Said {
         let output = self.command(args).current_dir(self.path("").join(directory)).output();

@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod context;
+mod editor;
 mod output;
 mod pretty;
 mod report;

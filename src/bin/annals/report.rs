@@ -43,6 +43,15 @@ pub(crate) enum Error {
         source: io::Error,
     },
     CurrentDirectory(io::Error),
+    /// A message is needed, and no editor is known that could be asked for it.
+    NoEditor,
+    /// The editor could not be run, or failed.
+    Editor {
+        command: String,
+        why: String,
+    },
+    /// Nothing was written in the editor.
+    EmptyMessage,
     /// Nobody reads what is written.
     Closed,
     /// Standard output failed.
@@ -124,6 +133,16 @@ pub(crate) fn report(error: &Error, color: Color, is_json: bool) -> u8 {
         }
         Error::File { action, path, source } => {
             Told::new("file", format!("cannot {action} '{}': {}", path.display(), reason(source)))
+        }
+        Error::NoEditor => Told::new("no-message", "no message was given, and no editor is set")
+            .hint("`-m MESSAGE` gives one; ANNALS_EDITOR, core.editor, VISUAL or EDITOR name an editor"),
+        Error::Editor { command, why } => {
+            Told::new("editor", format!("nothing was recorded: the editor '{command}' failed: {why}"))
+                .hint("`-m MESSAGE` gives the message without an editor")
+                .code(NO)
+        }
+        Error::EmptyMessage => {
+            Told::new("no-message", "nothing was recorded: the message is empty").code(NO)
         }
         Error::CurrentDirectory(source) => Told::new(
             "current-directory",

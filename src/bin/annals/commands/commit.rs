@@ -2,14 +2,18 @@
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use annals::diff::Status;
+use annals::object::{Commit, Source};
 use annals::ops::commit::{self, Outcome};
-use annals::repo::Person;
+use annals::ops::status;
+use annals::repo::{Head, Person};
 use serde_json::json;
 
 use crate::context::{Context, read_outside};
+use crate::editor;
 use crate::output::{bytes_text, id_json, text_json};
 use crate::report::Error;
 
@@ -18,7 +22,8 @@ use super::left_out::LeftOut;
 /// Record changes
 ///
 /// Records what was staged with `add`; if nothing was, everything that changed, new files included;
-/// with paths, what changed there.
+/// with paths, what changed there. Without a message an editor is opened: that of ANNALS_EDITOR,
+/// core.editor, VISUAL or EDITOR.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Record only these
@@ -30,6 +35,9 @@ pub(crate) struct Args {
     /// Take the message from a file; - is standard input
     #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "message")]
     file: Option<PathBuf>,
+    /// Keep the message as it is: none is asked for
+    #[arg(long)]
+    no_edit: bool,
     /// Record everything that changed even if something is staged
     #[arg(short, long)]
     all: bool,
@@ -60,7 +68,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         None => Some(context.author()?),
     };
     let options = commit::Options {
-        message: message(args)?,
+        message: message(context, args)?,
         amend: args.amend,
         allow_empty: args.allow_empty,
         dry_run: args.dry_run,
@@ -81,9 +89,84 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     tell_left_out(context, &outcome)
 }
 
-fn message(args: &Args) -> Result<Vec<u8>, Error> {
-    let mut message = match &args.file {
-        None => args.message.join("\n\n").into_bytes(),
+fn message(context: &Context, args: &Args) -> Result<Vec<u8>, Error> {
+    let given = given(&args.message, args.file.as_deref())?;
+    let is_given = !args.message.is_empty() || args.file.is_some();
+    match given {
+        Some(message) => Ok(message),
+        None if is_given => Err(Error::EmptyMessage),
+        // The message of an amended commit stays; nothing is asked in a dry run.
+        None if args.dry_run && !args.amend => Ok(b"\n".to_vec()),
+        None if args.no_edit || args.dry_run => Ok(Vec::new()),
+        None => ask(context, args),
+    }
+}
+
+/// Has the message written in an editor, below it what will be recorded.
+fn ask(context: &Context, args: &Args) -> Result<Vec<u8>, Error> {
+    let repo = context.repository()?;
+    let rules = context.rules()?;
+    let options = status::Options {
+        paths: context.pathspec(&args.paths)?,
+        rules: rules.rules(),
+        ..status::Options::default()
+    };
+    let found = status::run(repo, &options, context.monitor())?;
+    if found.is_clean() && !args.amend && !args.allow_empty {
+        return Err(annals::ops::Error::NothingToCommit.into());
+    }
+    let old: Vec<u8> = match (args.amend, repo.head().commit()) {
+        (true, Some(id)) => repo.store().object::<Commit>(&id)?.message,
+        (true, None) => return Err(annals::repo::Error::Unborn("HEAD".to_owned()).into()),
+        (false, _) => Vec::new(),
+    };
+    let mut about = vec![
+        "Say why. Lines that begin with '#' are left out; without a message nothing".to_owned(),
+        "is recorded.".to_owned(),
+        String::new(),
+    ];
+    about.push(match &found.head {
+        Head::Branch { name, .. } => {
+            format!("On branch {}", name.strip_prefix("refs/heads/").unwrap_or(name))
+        }
+        Head::Detached(id) => format!("On no branch, at {}", id.short(8)),
+    });
+    let mut lines = Vec::new();
+    let mut line = |word: &str, name: &[u8]| {
+        lines.push(format!("\t{word}{}", context.output().quoting.text(name)));
+    };
+    let is_staged_alone = !found.staged.is_empty() && args.paths.is_empty() && !args.all;
+    for change in &found.staged {
+        line(super::status::word(change.status()), change.path.as_bytes());
+    }
+    if !is_staged_alone {
+        for unstaged in &found.unstaged {
+            line(super::status::word(unstaged.status), unstaged.path.as_bytes());
+        }
+        for name in &found.untracked {
+            line(super::status::word(Status::Added), name);
+        }
+    }
+    about.push(match lines.is_empty() {
+        true => "No file changes.".to_owned(),
+        false => "To be recorded:".to_owned(),
+    });
+    let more = lines.len().saturating_sub(LISTED);
+    lines.truncate(LISTED);
+    about.extend(lines);
+    if more > 0 {
+        about.push(format!("\tand {more} more"));
+    }
+    editor::ask(context, &old, &about)
+}
+
+/// So many changes are listed below a message that is being written.
+const LISTED: usize = 1000;
+
+/// A message given as words or as a file; `None` if it is empty.
+pub(super) fn given(words: &[String], file: Option<&Path>) -> Result<Option<Vec<u8>>, Error> {
+    let mut message = match file {
+        None => words.join("\n\n").into_bytes(),
         Some(path) if path.as_os_str() == "-" => {
             let mut text = Vec::new();
             let read = std::io::stdin().lock().read_to_end(&mut text);
@@ -93,10 +176,11 @@ fn message(args: &Args) -> Result<Vec<u8>, Error> {
         Some(path) => read_outside(path).map_err(|source| Error::file("read", path, source))?,
     };
     message.truncate(message.trim_ascii_end().len());
-    if !message.is_empty() {
-        message.push(b'\n');
+    if message.is_empty() {
+        return Ok(None);
     }
-    Ok(message)
+    message.push(b'\n');
+    Ok(Some(message))
 }
 
 fn person(text: &str) -> Result<Person, Error> {

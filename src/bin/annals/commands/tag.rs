@@ -1,5 +1,6 @@
 //! `annals tag`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use annals::ops::{revisions, tag};
@@ -7,6 +8,7 @@ use bstr::ByteSlice;
 use serde_json::json;
 
 use crate::context::Context;
+use crate::editor;
 use crate::output::{Quoting, Table, id_json, person_json, text_json};
 use crate::report::Error;
 
@@ -22,6 +24,9 @@ pub(crate) struct Args {
     /// Why: makes an annotated tag
     #[arg(short, long, value_name = "TEXT")]
     message: Vec<String>,
+    /// Take the message from a file; - is standard input: makes an annotated tag
+    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "message")]
+    file: Option<PathBuf>,
     /// Delete tags
     #[arg(short, long, conflicts_with_all = ["annotate", "list"])]
     delete: bool,
@@ -52,25 +57,32 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     if args.list || args.names.is_empty() {
         return list(context, &args.names);
     }
-    let is_annotated = args.annotate || !args.message.is_empty();
-    if is_annotated && args.message.is_empty() {
-        return Err(Error::Usage {
-            text: "an annotated tag needs a message".to_owned(),
-            hint: Some(format!("`annals tag -a {} -m MESSAGE` gives it one", args.names[0])),
-        });
-    }
+    let is_given = !args.message.is_empty() || args.file.is_some();
+    let is_annotated = args.annotate || is_given;
     let target = match &args.names[..] {
         [_] => revisions::find(repo, "HEAD", context.monitor())?,
         [_, revision] => revisions::find(repo, revision, context.monitor())?,
         _ => return Err(Error::usage("a name and a revision are needed, nothing more")),
     };
-    let message = args.message.join("\n\n") + "\n";
+    let message = match super::commit::given(&args.message, args.file.as_deref())? {
+        _ if !is_annotated => Vec::new(),
+        Some(message) => message,
+        None if is_given => return Err(Error::EmptyMessage),
+        None => {
+            let what = format!(
+                "Say what the tag '{}' is for. Lines that begin with '#' are",
+                args.names[0]
+            );
+            let about = [what, "left out; without a message no tag is made.".to_owned()];
+            editor::ask(context, b"", &about)?
+        }
+    };
     let options = tag::Options {
         name: args.names[0].clone(),
         target: target.id,
         target_kind: target.kind,
         annotation: is_annotated
-            .then(|| context.signature().map(|who| (who, message.into_bytes())))
+            .then(|| context.signature().map(|who| (who, message)))
             .transpose()?,
         replace: args.force,
     };
