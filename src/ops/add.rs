@@ -56,7 +56,10 @@ pub fn run(
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
     let _lock = begin::begin(repo, &options.actor, monitor)?;
-    begin::until_undisturbed(repo, || attempt(repo, options, monitor))
+    begin::until_undisturbed(repo, || {
+        let attempt = || attempt(repo, options, monitor);
+        begin::with_sound_index(repo, &options.rules, monitor, attempt)
+    })
 }
 
 fn attempt(

@@ -2,7 +2,7 @@
 
 use crate::disk::Lock;
 use crate::progress::Monitor;
-use crate::repo::{Person, Repository};
+use crate::repo::{Person, Repository, Rules};
 use crate::store::Error as StoreError;
 
 use super::{Error, pending};
@@ -21,6 +21,23 @@ pub(super) fn begin(
     let lock = pending::lock(repo)?;
     repo.store().refresh()?;
     Ok(lock)
+}
+
+/// Runs a command, and once more with the index made anew if that is found to be damaged on the
+/// way. Nothing was concluded from it before that, and nothing recorded.
+pub(super) fn with_sound_index<T>(
+    repo: &Repository,
+    rules: &Rules<'_>,
+    monitor: &dyn Monitor,
+    mut attempt: impl FnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
+    match attempt() {
+        Err(error) if error.is_damaged_index() => {
+            repo.working(rules, monitor)?.make_index_anew(monitor)?;
+            attempt()
+        }
+        done => done,
+    }
 }
 
 /// Runs a command again from what is there now, for as long as others are faster. Content that was

@@ -149,7 +149,10 @@ pub fn run(
         return Err(Error::NoMessage);
     }
     let _lock = begin::begin(repo, &options.committer, monitor)?;
-    begin::until_undisturbed(repo, || attempt(repo, options, monitor))
+    begin::until_undisturbed(repo, || {
+        let attempt = || attempt(repo, options, monitor);
+        begin::with_sound_index(repo, &options.rules, monitor, attempt)
+    })
 }
 
 fn attempt(

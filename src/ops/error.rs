@@ -6,7 +6,7 @@ use crate::hash::Id;
 use crate::history::refname::RefNameError;
 use crate::history::revision;
 use crate::path::{PatternError, RepoPath};
-use crate::worktree::record;
+use crate::worktree::{record, scan};
 use crate::{codec, git, index, repo, store};
 
 /// Why a verb could not do its work. Nothing was changed unless it says so.
@@ -169,6 +169,19 @@ pub enum Error {
     /// What was read could not be passed on.
     #[error("cannot write: {0}")]
     Write(#[source] std::io::Error),
+}
+
+impl Error {
+    /// Whether the index was found to be damaged.
+    pub(super) fn is_damaged_index(&self) -> bool {
+        matches!(
+            self,
+            Self::Index(index::Error::Damaged)
+                | Self::Repo(repo::Error::Index(index::Error::Damaged))
+                | Self::Record(record::Error::Index(index::Error::Damaged))
+                | Self::Record(record::Error::Scan(scan::Error::IndexDamaged))
+        )
+    }
 }
 
 fn count(paths: &[RepoPath]) -> String {

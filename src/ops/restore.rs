@@ -64,6 +64,14 @@ pub fn run(
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
     let _lock = begin::begin(repo, &options.actor, monitor)?;
+    begin::with_sound_index(repo, &options.rules, monitor, || attempt(repo, options, monitor))
+}
+
+fn attempt(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
     let mut working = repo.working(&options.rules, monitor)?;
     let source = match &options.source {
         Some(text) => Some(revisions::tree(repo, text, monitor)?),

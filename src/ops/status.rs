@@ -15,7 +15,7 @@ use crate::store::Error as StoreError;
 use crate::worktree::record::hash_file;
 use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Visitor};
 
-use super::Error;
+use super::{Error, begin};
 
 pub use crate::worktree::scan::Untracked;
 
@@ -109,6 +109,10 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
+    begin::with_sound_index(repo, &options.rules, monitor, || look(repo, options, monitor))
+}
+
+fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Result<Outcome, Error> {
     let mut working = repo.working(&options.rules, monitor)?;
     monitor.begin(Stage::Scanning, None, None);
     let (staged, directories) = staged(&working, options)?;

@@ -74,6 +74,14 @@ pub fn run(
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
     let _lock = begin::begin(repo, &options.actor, monitor)?;
+    begin::with_sound_index(repo, &options.rules, monitor, || attempt(repo, options, monitor))
+}
+
+fn attempt(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
     let from = repo.head();
     let goal = goal(repo, &options.to, monitor)?;
     let head_name = repo.head_name();

@@ -77,7 +77,10 @@ impl Repository {
         }
         let mut working =
             Working { repo: self, tree, index, volume, ignore, base, staged, head, head_tree };
-        working.catch_up(monitor)?;
+        match working.catch_up(monitor) {
+            Err(Error::Index(index::Error::Damaged)) => working.make_index_anew(monitor)?,
+            done => done?,
+        }
         Ok(working)
     }
 }
@@ -150,6 +153,13 @@ impl Working<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Makes an index anew that was found to be damaged, and says so. What is tracked and not there
+    /// counts as not brought here from then on.
+    pub fn make_index_anew(&mut self, monitor: &dyn Monitor) -> Result<(), Error> {
+        monitor.notice("the index was damaged, and is made anew");
+        self.rebuild(self.base.tree.unwrap_or_else(Node::empty_id), monitor)
     }
 
     /// Makes a lost index anew from the tree it should describe.

@@ -44,3 +44,34 @@ fn what_is_ignored_is_shown_only_if_asked() {
     assert_eq!(world.says("status --porcelain"), "");
     assert_eq!(world.says("status --porcelain --ignored"), "!! x.tmp");
 }
+
+#[test]
+fn an_index_found_to_be_damaged_on_the_way_is_made_anew() {
+    for command in
+        ["status --porcelain", "commit -m two", "add a", "restore a", "switch --discard other"]
+    {
+        let world = World::with(&["one: a=1 b=1 d/c=1"]);
+        world.run("branch other").ok();
+        world.write("a", "2\n");
+        let index = world.path(".annals/index");
+        let mut damaged = 0;
+        for found in std::fs::read_dir(index).unwrap() {
+            let path = found.unwrap().path();
+            if path.file_name().unwrap().to_string_lossy().starts_with("run-") {
+                let mut bytes = std::fs::read(&path).unwrap();
+                // In its first page, which is looked at in the middle of the work.
+                bytes[20] ^= 1;
+                std::fs::write(&path, bytes).unwrap();
+                damaged += 1;
+            }
+        }
+        assert_eq!(damaged, 1);
+        let (out, said) = world.run(command).ends(0);
+        assert!(said.contains("the index was damaged, and is made anew"), "{command}: {said}");
+        if command.starts_with("status") {
+            assert_eq!(out, " M a\n");
+        }
+        let (_, said) = world.run("status").ends(0);
+        assert!(!said.contains("damaged"), "{said}");
+    }
+}

@@ -23,7 +23,7 @@ pub(crate) fn ask(context: &Context, text: &[u8], about: &[String]) -> Result<Ve
     let mut template = String::from_utf8_lossy(text).into_owned();
     template.push('\n');
     for line in about {
-        template.push_str("#");
+        template.push('#');
         if !line.is_empty() && !line.starts_with('\t') {
             template.push(' ');
         }
