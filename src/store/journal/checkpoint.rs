@@ -5,9 +5,12 @@
 //! newest 256 records is merged with its neighbour as soon as both are of a size. So the reflog
 //! survives the records, and each move is rewritten a logarithmic number of times.
 //!
-//! Old records are deleted only once a checkpoint covers them, in ascending order; the newest 256
-//! and those of the last day stay.
+//! What is superseded is deleted after what takes its place is durable: records that two checkpoints
+//! cover, in ascending order, but for those of the last day; then checkpoints that no record follows;
+//! then runs of moves that no checkpoint names any more. So the two newest checkpoints stay, and
+//! all records after the older of them: if the newest is damaged, nothing is lost.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use bstr::ByteSlice;
@@ -28,6 +31,8 @@ use super::{
 pub(super) const EXPIRY_SECONDS: i64 = 90 * 24 * 3600;
 /// Records of the last day stay.
 const STAY_SECONDS: i64 = 24 * 3600;
+/// Every so many records it is looked for what may be deleted.
+const DELETE_EVERY: u64 = 64;
 
 /// One move of a ref.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,11 +159,19 @@ impl Journal {
         Ok(true)
     }
 
-    /// Writes the checkpoint that is due at or below `newest`, if there is one, and deletes
-    /// records that need not stay. The caller holds the lock. Only derived and covered files are
-    /// touched, so an interruption anywhere is harmless.
+    /// Writes the checkpoint that is due at or below `newest`, if there is one, and deletes what
+    /// need not stay. The caller holds the lock. Only derived and covered files are touched, so an
+    /// interruption anywhere is harmless.
     pub fn compact(&self, newest: &State, random: &dyn Random) -> Result<(), Error> {
         let due = newest.number / CHECKPOINT_EVERY * CHECKPOINT_EVERY;
+        let is_there = self.checkpoint_numbers()?.last().is_some_and(|last| *last >= due);
+        if is_there || due == 0 {
+            // What an interruption left is deleted now and then.
+            return match newest.number % DELETE_EVERY {
+                0 => self.delete_superseded(newest),
+                _ => Ok(()),
+            };
+        }
         let (base, _) = self.newest_checkpoint(Some(due))?;
         let mut at = base.number;
         let mut state = base;
@@ -171,7 +184,7 @@ impl Journal {
             let text = state.to_text(&runs_at(at));
             self.put_new(&checkpoint_path(at), text.as_bytes(), random)?;
         }
-        self.delete_covered(due, newest)
+        self.delete_superseded(newest)
     }
 
     /// The state after record `number`, if the records up to it are there.
@@ -243,17 +256,29 @@ impl Journal {
     /// All ref moves that are known, oldest first: those beside the newest checkpoint at or below
     /// the state, then those of the records after it.
     pub fn moves(&self, state: &State) -> Result<Vec<Move>, Error> {
-        let (base, _) = self.newest_checkpoint(Some(state.number))?;
+        let (mut base, _) = self.newest_checkpoint(Some(state.number))?;
         let mut moves = Vec::new();
-        for (first, last) in runs_at(base.number) {
-            match self.read_moves(first, last) {
-                Ok(run) => moves.extend(run),
-                // A damaged run loses history of refs, not refs: fsck reports it.
-                Err(Error::Parse { .. }) => {}
-                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+        'again: loop {
+            moves.clear();
+            for (first, last) in runs_at(base.number) {
+                match self.read_moves(first, last) {
+                    Ok(run) => moves.extend(run),
+                    // A damaged run loses history of refs, not refs: fsck reports it.
+                    Err(Error::Parse { .. }) => {}
+                    Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                        // Merged and deleted meanwhile, if there is a newer checkpoint.
+                        let (newer, _) = self.newest_checkpoint(None)?;
+                        if newer.number > base.number {
+                            base = newer;
+                            continue 'again;
+                        }
+                    }
+                    Err(error) => return Err(error),
+                }
             }
+            break;
         }
+        moves.retain(|one| one.number <= state.number);
         for number in base.number + 1..=state.number {
             match self.read(number)? {
                 Slot::Record(record, _) => collect_moves(&record, &mut moves),
@@ -267,14 +292,56 @@ impl Journal {
         Ok(moves)
     }
 
-    fn delete_covered(&self, covered: u64, newest: &State) -> Result<(), Error> {
-        let keep_from = newest.number.saturating_sub(CHECKPOINT_EVERY) + 1;
-        let mut folders: Vec<u64> = match self.dir.dir(b"journal").and_then(|dir| dir.list()) {
-            Ok(found) => {
-                found.iter().filter_map(|found| found.name.to_str().ok()?.parse().ok()).collect()
-            }
-            Err(error) => return Err(io_error("list", "journal")(error)),
+    /// Deletes what the two newest checkpoints make superfluous.
+    fn delete_superseded(&self, newest: &State) -> Result<(), Error> {
+        let (first, _) = self.newest_checkpoint(Some(newest.number))?;
+        let (second, _) = match first.number {
+            0 => return Ok(()),
+            number => self.newest_checkpoint(Some(number - 1))?,
         };
+        if second.number == 0 {
+            return Ok(());
+        }
+        let Some(oldest) = self.delete_records(second.number, newest)? else { return Ok(()) };
+        let mut kept: BTreeSet<(u64, u64)> = BTreeSet::new();
+        for number in self.checkpoint_numbers()? {
+            // Without the record after it nothing can be read on from it.
+            if number < second.number && number + 1 < oldest {
+                self.remove(&checkpoint_path(number))?;
+            } else {
+                kept.extend(runs_at(number));
+            }
+        }
+        for run in self.runs()? {
+            // Without a lock somebody may be about to write a newer checkpoint.
+            if run.1 <= first.number && !kept.contains(&run) {
+                self.remove(&moves_path(run.0, run.1))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The runs of moves that are there, as first and last record.
+    fn runs(&self) -> Result<Vec<(u64, u64)>, Error> {
+        let parse = |name: &[u8]| -> Option<(u64, u64)> {
+            let (first, last) = name.to_str().ok()?.split_once('-')?;
+            Some((first.parse().ok()?, last.parse().ok()?))
+        };
+        match self.dir.dir(b"journal/moves").and_then(|dir| dir.list()) {
+            Ok(found) => Ok(found.iter().filter_map(|found| parse(&found.name)).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(io_error("list", "journal/moves")(error)),
+        }
+    }
+
+    /// Deletes records up to `covered`, oldest first, as far as they need not stay. Returns the
+    /// oldest that stays; `None` if there is none.
+    fn delete_records(&self, covered: u64, newest: &State) -> Result<Option<u64>, Error> {
+        let keep_from = newest.number.saturating_sub(CHECKPOINT_EVERY) + 1;
+        let listed = self.dir.dir(b"journal").and_then(|dir| dir.list());
+        let listed = listed.map_err(io_error("list", "journal"))?;
+        let mut folders: Vec<u64> =
+            listed.iter().filter_map(|found| found.name.to_str().ok()?.parse().ok()).collect();
         folders.sort_unstable();
         for folder in folders {
             let path = format!("journal/{folder}");
@@ -285,19 +352,26 @@ impl Journal {
             numbers.sort_unstable();
             for number in numbers {
                 if number >= keep_from || number > covered {
-                    return Ok(());
+                    return Ok(Some(number));
                 }
                 // Where time ran backwards nothing is deleted: ages count to the newest record.
-                let Slot::Record(record, _) = self.read(number)? else { return Ok(()) };
+                let Slot::Record(record, _) = self.read(number)? else { return Ok(Some(number)) };
                 let age = newest.time.seconds.saturating_sub(record.time.seconds);
                 if age <= STAY_SECONDS {
-                    return Ok(());
+                    return Ok(Some(number));
                 }
-                let path = record_path(number);
-                self.dir.remove_file(path.as_bytes()).map_err(io_error("remove", &path))?;
+                self.remove(&record_path(number))?;
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), Error> {
+        match self.dir.remove_file(path.as_bytes()) {
+            // Without a lock somebody else may have done it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(io_error("remove", path)),
+        }
     }
 }
 
@@ -318,5 +392,203 @@ fn collect_effects(number: u64, record: &super::Record, effects: &[Effect], move
                 reason: reason.clone(),
             });
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::SeededRandom;
+    use crate::disk::{Disk, Fault, FaultyDisk, MemoryDisk, Survival};
+    use crate::hash;
+
+    /// A journal that grows, and what its records say in all.
+    struct World {
+        disk: MemoryDisk,
+        journal: Journal,
+        random: SeededRandom,
+        state: State,
+        moves: Vec<Move>,
+        /// The state after each record.
+        states: Vec<State>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let disk = MemoryDisk::new();
+            let journal = journal(&disk);
+            let state = State::default();
+            let states = vec![state.clone()];
+            let random = SeededRandom::new(1);
+            Self { disk, journal, random, state, moves: Vec::new(), states }
+        }
+
+        /// Another record, so many seconds after the last.
+        fn grow(&mut self, seconds: i64) {
+            let number = self.state.number + 1;
+            let name = format!("refs/heads/b{}", number % 3);
+            let time = Time::from_seconds(self.state.time.seconds + seconds);
+            let record = super::super::Record {
+                number,
+                previous: self.state.hash,
+                nonce: self.random.sixteen(),
+                time,
+                actor: "A".into(),
+                verb: "test".into(),
+                incarnation: [7; 16],
+                effects: vec![Effect::Ref {
+                    old: self.state.refs.get(&name).cloned(),
+                    new: Some(Target::Id(hash::hash(&number.to_le_bytes()))),
+                    reason: format!("move {number}"),
+                    name,
+                }],
+                before: self.state.last_effects.clone(),
+                has_unknown_lines: false,
+            };
+            assert!(self.journal.create(&record, &self.random).unwrap());
+            collect_moves(&record, &mut self.moves);
+            let id = record.to_text().1;
+            self.state.apply(record, id);
+            self.states.push(self.state.clone());
+        }
+
+        /// What every reader must find, whatever is left.
+        fn check(&self, journal: &Journal) {
+            assert_eq!(journal.replay(None).unwrap(), self.state);
+            let records = journal.records();
+            let newest = self.state.number;
+            let stay = newest.saturating_sub(CHECKPOINT_EVERY) + 1..=newest;
+            assert!(stay.clone().all(|number| records.contains(&number)));
+            assert!(records.windows(2).all(|two| two[1] == two[0] + 1), "no gaps");
+            // Checkpoint and tail give the state at any cut that they reach.
+            let from = journal.checkpoint_numbers().unwrap().first().copied().unwrap_or(0);
+            for number in (from..=newest).step_by(37) {
+                let state = journal.state_at(number).unwrap().unwrap();
+                assert_eq!(state, self.states[number as usize], "at {number}");
+            }
+            let moves = journal.moves(&self.state).unwrap();
+            // Expiry counts to the checkpoint that merged a run.
+            let is_young =
+                |one: &&Move| self.state.time.seconds - one.time.seconds <= EXPIRY_SECONDS;
+            let (first, found) = (moves[0].number, moves.len());
+            assert!(self.moves.iter().filter(is_young).count() <= found);
+            assert_eq!(moves, self.moves[first as usize - 1..]);
+        }
+    }
+
+    fn journal(disk: &MemoryDisk) -> Journal {
+        Journal::new(disk.create(Path::new("/repo")).unwrap())
+    }
+
+    impl Journal {
+        fn records(&self) -> Vec<u64> {
+            let mut all = Vec::new();
+            for folder in 0..10 {
+                let path = format!("journal/{folder}");
+                if let Ok(dir) = self.dir.dir(path.as_bytes()) {
+                    let names = dir.list().unwrap();
+                    all.extend(
+                        names
+                            .iter()
+                            .map(|found| found.name.to_str().unwrap().parse::<u64>().unwrap()),
+                    );
+                }
+            }
+            all.sort_unstable();
+            all
+        }
+    }
+
+    #[test]
+    fn what_is_superseded_goes_and_nothing_else() {
+        let mut world = World::new();
+        // Ten minutes apart: a day is 144 records, ninety days more than there are.
+        for _ in 0..256 * 9 + 100 {
+            world.grow(600);
+            world.journal.compact(&world.state, &world.random).unwrap();
+        }
+        world.check(&world.journal);
+        let journal = &world.journal;
+        // What two checkpoints cover is gone.
+        assert_eq!(journal.records()[0], 256 * 8 + 1);
+        assert_eq!(journal.checkpoint_numbers().unwrap(), [256 * 8, 256 * 9]);
+        let mut runs = journal.runs().unwrap();
+        runs.sort_unstable();
+        assert_eq!(runs, [(1, 2048), (2049, 2304)]);
+        assert_eq!(journal.moves(&world.state).unwrap().len(), 2404);
+    }
+
+    #[test]
+    fn what_is_young_stays_however_much_there_is() {
+        let mut world = World::new();
+        for _ in 0..256 * 4 {
+            world.grow(60);
+            world.journal.compact(&world.state, &world.random).unwrap();
+        }
+        assert_eq!(world.journal.records().len(), 256 * 4);
+        assert_eq!(world.journal.checkpoint_numbers().unwrap(), [256, 512, 768, 1024]);
+        world.check(&world.journal);
+        // Where time runs backwards nothing is old.
+        world.grow(-1_000_000);
+        for _ in 0..256 * 3 {
+            world.grow(600);
+            world.journal.compact(&world.state, &world.random).unwrap();
+        }
+        assert_eq!(world.journal.records()[0], 1);
+        assert_eq!(world.journal.replay(None).unwrap(), world.state);
+    }
+
+    #[test]
+    fn a_damaged_newest_checkpoint_loses_nothing() {
+        let mut world = World::new();
+        for _ in 0..256 * 4 + 7 {
+            world.grow(3600);
+            world.journal.compact(&world.state, &world.random).unwrap();
+        }
+        let path = format!("/repo/{}", checkpoint_path(1024));
+        let mut bytes = world.disk.read(&path).unwrap();
+        bytes[100] ^= 1;
+        world.disk.write(&path, bytes);
+        assert_eq!(world.journal.replay(None).unwrap(), world.state);
+    }
+
+    #[test]
+    fn compacting_may_be_cut_off_anywhere() {
+        let mut world = World::new();
+        for _ in 0..256 * 3 {
+            world.grow(3600);
+            if world.state.number < 256 * 3 {
+                world.journal.compact(&world.state, &world.random).unwrap();
+            }
+        }
+        let before = world.disk.image_after_power_loss(Survival::Everything);
+        let mut cuts = 0;
+        // Most of it is deleting records, one like the other.
+        for survivors in (0..40).chain((40..).step_by(29)) {
+            let disk = before.image_after_power_loss(Survival::Everything);
+            let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+            let cut = Journal::new(faulty.create(Path::new("/repo")).unwrap());
+            faulty.set_fault(Fault::dying_after(survivors));
+            let is_done = cut.compact(&world.state, &world.random).is_ok();
+            for survival in [Survival::Nothing, Survival::Everything, Survival::Some(survivors)] {
+                let image = disk.image_after_power_loss(survival);
+                let journal = journal(&image);
+                world.check(&journal);
+                // The next one completes it.
+                journal.compact(&world.state, &world.random).unwrap();
+                world.check(&journal);
+                assert_eq!(journal.records()[0], 513, "after {survivors}");
+                assert_eq!(journal.checkpoint_numbers().unwrap(), [512, 768]);
+            }
+            cuts += 1;
+            if is_done {
+                break;
+            }
+        }
+        assert!(cuts > 40, "{cuts}");
     }
 }
