@@ -1,14 +1,15 @@
 //! `mv`: renames files in the working tree and stages it.
 
-use crate::index::{Base, Known, Presence, Tracked, Update};
+use crate::index::{Known, Presence, Tracked};
 use crate::object::tree::Edit;
 use crate::object::{Entry, Node};
 use crate::path::RepoPath;
 use crate::progress::Monitor;
 use crate::repo::{Person, Repository, Rules, Working};
 use crate::store::Batch;
-use crate::worktree::{Spellings, Walker};
+use crate::worktree::{Applied, Spellings, Walker};
 
+use super::pending::{self, Plan};
 use super::{Error, begin, staging};
 
 /// What to move, and where.
@@ -89,19 +90,41 @@ pub fn run(
     let batch = Batch::begin(repo.store())?;
     let tree = staging::tree_with(&batch, Some(&now), &edits)?;
     let sealed = batch.seal()?;
-    for (source, target) in &outcome.moved {
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    let plan = Plan::of_staging(&working, "mv", &options.actor, tree, sealed)?;
+    pending::carry_out_by(&mut working, plan, monitor, |working, _| {
+        rename_all(working, &mut walker, &outcome.moved)?;
+        Ok(Applied { rows, ..Applied::default() })
+    })?;
+    Ok(outcome)
+}
+
+/// Renames all of them, or none.
+fn rename_all(
+    working: &Working<'_>,
+    walker: &mut Walker,
+    moved: &[(RepoPath, RepoPath)],
+) -> Result<(), Error> {
+    let mut done = Vec::new();
+    for (source, target) in moved {
         let row = working.index.get(source)?;
         if row.is_some_and(|row| row.presence == Presence::NotRepresentable) {
             // It is not there; `restore` brings it under its new name.
             continue;
         }
-        rename(&mut walker, source, target)?;
+        let Err(error) = rename(walker, source, target) else {
+            done.push((source, target));
+            continue;
+        };
+        let back =
+            done.into_iter().rev().try_for_each(|(source, target)| rename(walker, target, source));
+        if back.is_ok() {
+            // All is as it was, so there is nothing to be finished.
+            pending::remove_note(working.repo)?;
+        }
+        return Err(error);
     }
-    staging::publish(&working, "mv", &options.actor, tree, sealed)?;
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
-    let base = Base { commit: working.base.commit, tree: Some(tree) };
-    let _ = working.index.update(Update::new(base, rows))?;
-    Ok(outcome)
+    Ok(())
 }
 
 fn rename(walker: &mut Walker, source: &RepoPath, target: &RepoPath) -> Result<(), Error> {

@@ -24,7 +24,7 @@ use crate::store::{Error as StoreError, Publication, RefEdit, Sealed, Target, co
 use crate::worktree::record::hash_file;
 use crate::worktree::{self, Applied, Spellings, Step, Walker, read_content};
 
-use super::Error;
+use super::{Error, moved, staging};
 
 const FILE: &str = "pending";
 const LOCK: &[u8] = b"worktree.lock";
@@ -167,7 +167,7 @@ fn read_note(repo: &Repository) -> Result<Option<Pending>, Error> {
     Ok(parsed)
 }
 
-fn remove_note(repo: &Repository) -> Result<(), Error> {
+pub(super) fn remove_note(repo: &Repository) -> Result<(), Error> {
     let dir = repo.store().dir();
     let removed = match dir.remove_file(FILE.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -187,11 +187,63 @@ pub(super) struct Plan {
     pub(super) refs: Vec<RefEdit>,
 }
 
+impl Plan {
+    /// What is staged becomes another tree, and the working tree with it. The tree and what it is
+    /// made of are published first: the note must not name what may be lost.
+    pub(super) fn of_staging(
+        working: &Working<'_>,
+        verb: &str,
+        actor: &Person,
+        tree: Id,
+        sealed: Sealed,
+    ) -> Result<Self, Error> {
+        let repo = working.repo;
+        let publication = Publication::new(verb, &actor.to_actor()).with_packs(sealed);
+        repo.store().publish(publication)?;
+        let mut steps = Vec::new();
+        diff::entries::<_, StoreError>(
+            repo.store(),
+            working.base.tree.as_ref(),
+            Some(&tree),
+            &Pathspec::all(),
+            &mut |change| {
+                steps.push(Step { path: change.path, old: change.old, new: change.new });
+                Ok(())
+            },
+        )?;
+        let pending = Pending {
+            verb: verb.to_owned(),
+            actor: actor.to_actor(),
+            boot: None,
+            from: working.base.tree,
+            to: Some(tree),
+            paths: Vec::new(),
+            adopts: true,
+            commit: working.base.commit,
+            refs: Vec::new(),
+        };
+        let refs = moved::staged(repo, staging::staged_as(working, tree), verb);
+        Ok(Self { pending, steps, sealed: None, refs: refs.into_iter().collect() })
+    }
+}
+
 /// Carries it out.
 pub(super) fn carry_out(
     working: &mut Working<'_>,
+    plan: Plan,
+    monitor: &dyn Monitor,
+) -> Result<Applied, Error> {
+    carry_out_by(working, plan, monitor, |working, steps| {
+        Ok(apply(working, steps, &BTreeSet::new(), monitor)?)
+    })
+}
+
+/// Carries it out in a way of its own, which must end where the steps would.
+pub(super) fn carry_out_by(
+    working: &mut Working<'_>,
     mut plan: Plan,
     monitor: &dyn Monitor,
+    change: impl FnOnce(&Working<'_>, &[Step]) -> Result<Applied, Error>,
 ) -> Result<Applied, Error> {
     let repo = working.repo;
     plan.pending.boot = repo.disk().boot_id();
@@ -199,7 +251,7 @@ pub(super) fn carry_out(
     write_note(repo, &plan.pending)?;
     let files = plan.steps.iter().filter(|step| step.new.is_some()).count() as u64;
     monitor.begin(Stage::Writing, Some(files), None);
-    let applied = apply(working, &plan.steps, &BTreeSet::new(), monitor)?;
+    let applied = change(working, &plan.steps)?;
     settle(working, &plan.pending, &applied)?;
     let mut publication =
         Publication::new(&plan.pending.verb, &plan.pending.actor).with_refs(plan.refs);

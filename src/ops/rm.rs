@@ -1,18 +1,17 @@
 //! `rm`: stages the removal of files, and removes them from the working tree.
 
-use std::collections::BTreeSet;
-
 use crate::diff;
 use crate::index::{Base, Update};
+use crate::object::Node;
 use crate::object::tree::Edit;
-use crate::object::{Entry, Node};
 use crate::path::{Pathspec, RepoPath};
 use crate::progress::Monitor;
 use crate::repo::{Person, Repository, Rules};
 use crate::store::{Batch, Error as StoreError};
 use crate::worktree::{Step, Walker};
 
-use super::{Error, begin, pending, staging, travel};
+use super::pending::{self, Plan};
+use super::{Error, begin, staging, travel};
 
 /// What to remove.
 #[derive(Clone, Debug)]
@@ -90,45 +89,32 @@ pub fn run(
         steps.iter().map(|step| Edit { path: step.path.clone(), entry: None }).collect();
     let batch = Batch::begin(repo.store())?;
     let tree = staging::tree_with(&batch, Some(&now), &edits)?;
-    // First the record, then the files: what is interrupted in between shows as files that are
-    // not tracked, and nothing is lost.
-    staging::publish(&working, "rm", &options.actor, tree, batch.seal()?)?;
-    let rows = steps.iter().map(|step| (step.path.clone(), None)).collect();
-    // What the file system has no place for is not there; what answers to its name is another's.
-    let taken = pending::taken(&working, &steps)?;
-    let base = Base { commit: working.base.commit, tree: Some(tree) };
-    let _ = working.index.update(Update::new(base, rows))?;
-    if !options.cached {
-        remove_files(&working, &steps, &taken, tree)?;
+    let sealed = batch.seal()?;
+    if options.cached {
+        staging::publish(&working, "rm", &options.actor, tree, sealed)?;
+        let rows = steps.iter().map(|step| (step.path.clone(), None)).collect();
+        let base = Base { commit: working.base.commit, tree: Some(tree) };
+        let _ = working.index.update(Update::new(base, rows))?;
+        return Ok(outcome);
     }
+    let plan = Plan::of_staging(&working, "rm", &options.actor, tree, sealed)?;
+    let applied = pending::carry_out(&mut working, plan, monitor)?;
+    if let Some(failed) = applied.failed.into_iter().next() {
+        return Err(Error::Worktree { path: failed.path, source: failed.error });
+    }
+    remove_empty(&working, &steps, tree)?;
     Ok(outcome)
 }
 
-/// Removes the files, and directories that are empty then and no longer recorded.
-fn remove_files(
+/// Removes directories that are empty now and not recorded.
+fn remove_empty(
     working: &crate::repo::Working<'_>,
     steps: &[Step],
-    taken: &BTreeSet<usize>,
     tree: crate::hash::Id,
 ) -> Result<(), Error> {
     let mut walker = Walker::new(working.tree.root.clone());
-    for (at, step) in steps.iter().enumerate().rev() {
-        if taken.contains(&at) {
-            continue;
-        }
-        let Some((parent, name)) = step.path.split() else { continue };
-        let Ok(dir) = walker.open(&parent) else { continue };
-        let is_directory = step.old.as_ref().is_some_and(Entry::is_directory);
-        let removed = if is_directory { dir.remove_dir(name) } else { dir.remove_file(name) };
-        if let Err(source) = removed
-            && !matches!(
-                source.kind(),
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::DirectoryNotEmpty
-            )
-        {
-            return Err(Error::Worktree { path: step.path.clone(), source });
-        }
-        let mut above = parent;
+    for step in steps.iter().rev() {
+        let Some((mut above, _)) = step.path.split() else { continue };
         while let Some((parent, name)) = above.split() {
             let is_recorded =
                 crate::repo::find_entry(working.repo.store(), &tree, &above)?.is_some();

@@ -37,15 +37,19 @@ pub(super) fn publish(
     tree: Id,
     sealed: Sealed,
 ) -> Result<(), Error> {
+    let publication = Publication::new(verb, &actor.to_actor())
+        .with_packs(sealed)
+        .with_refs(moved::staged(working.repo, staged_as(working, tree), verb));
+    working.repo.store().publish(publication)?;
+    Ok(())
+}
+
+/// A tree as what is staged, with the tree it is staged on; `None` if they are the same.
+pub(super) fn staged_as(working: &Working<'_>, tree: Id) -> Option<(Id, Id)> {
     let base = working
         .staged
         .map_or_else(|| working.head_tree.unwrap_or_else(Node::empty_id), |staged| staged.base);
-    let staged = (tree != base).then_some((tree, base));
-    let publication = Publication::new(verb, &actor.to_actor())
-        .with_packs(sealed)
-        .with_refs(moved::staged(working.repo, staged, verb));
-    working.repo.store().publish(publication)?;
-    Ok(())
+    (tree != base).then_some((tree, base))
 }
 
 /// Whether trees differ in anything but times.

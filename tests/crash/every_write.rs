@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use annals::disk::{Disk, Fault, FaultyDisk, MemoryDisk, Survival};
 use annals::ops::undo::{self, Direction};
-use annals::ops::{self, add, branch, commit, reset, restore, status, switch, tag};
+use annals::ops::{self, add, branch, commit, mv, reset, restore, rm, status, switch, tag};
 use annals::progress::Silent;
 use annals::repo::{Repository, Rules};
 
@@ -68,6 +68,9 @@ const VERBS: &[Verb] = &[
     Verb { name: "reset --hard", prepare: with_branch, run: |disk| go_back(disk, "other") },
     Verb { name: "undo", prepare: went_back, run: |disk| undo_or_redo(disk, Direction::Undo) },
     Verb { name: "redo", prepare: undone, run: |disk| undo_or_redo(disk, Direction::Redo) },
+    Verb { name: "rm", prepare: recorded, run: |disk| remove(disk, &["a", "d"]) },
+    Verb { name: "mv", prepare: recorded, run: |disk| rename(disk, &["a", "d/b"], "empty") },
+    Verb { name: "mv of a directory", prepare: recorded, run: |disk| rename(disk, &["d"], "n") },
     Verb { name: "branch", prepare: recorded, run: |disk| make_branch(disk, "another") },
     Verb { name: "tag", prepare: recorded, run: make_tag },
 ];
@@ -208,6 +211,32 @@ fn undo_or_redo(disk: &Arc<dyn Disk>, direction: Direction) -> Done {
     let options =
         undo::Options { direction, dry_run: false, actor: person(), rules: Rules::default() };
     told(undo::run(&open(disk)?, &options, &Silent)?.failed.is_empty())
+}
+
+fn remove(disk: &Arc<dyn Disk>, words: &[&str]) -> Done {
+    let options = rm::Options {
+        paths: paths(words),
+        cached: false,
+        recursive: true,
+        force: false,
+        dry_run: false,
+        actor: person(),
+        rules: Rules::default(),
+    };
+    rm::run(&open(disk)?, &options, &Silent).map(drop)
+}
+
+fn rename(disk: &Arc<dyn Disk>, sources: &[&str], destination: &str) -> Done {
+    let path = |word: &str| annals::path::RepoPath::new(word).unwrap();
+    let options = mv::Options {
+        sources: sources.iter().map(|word| path(word)).collect(),
+        destination: path(destination),
+        force: false,
+        dry_run: false,
+        actor: person(),
+        rules: Rules::default(),
+    };
+    mv::run(&open(disk)?, &options, &Silent).map(drop)
 }
 
 fn make_branch(disk: &Arc<dyn Disk>, name: &str) -> Done {
