@@ -130,7 +130,14 @@ impl FaultyDisk {
     /// disk lives again.
     pub fn set_fault(&self, fault: Fault) {
         let mut state = self.meter.state();
-        *state = State { fault, counts: state.counts, ..State::default() };
+        let hook = state.hook.take();
+        *state = State { hook, fault, counts: state.counts, ..State::default() };
+    }
+
+    /// Has this called before each call from now on, by the thread that makes it: a place where
+    /// another thread may be given its turn.
+    pub fn before_each(&self, hook: impl Fn() + Send + Sync + 'static) {
+        self.meter.state().hook = Some(Arc::new(hook));
     }
 
     /// What was counted.
@@ -164,8 +171,12 @@ impl fmt::Debug for FaultyDisk {
     }
 }
 
+/// What is called before each call of a disk.
+type Hook = Arc<dyn Fn() + Send + Sync>;
+
 #[derive(Default)]
 struct State {
+    hook: Option<Hook>,
     counts: Counts,
     fault: Fault,
     operations: u64,
@@ -188,8 +199,16 @@ impl Meter {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn announce(&self) {
+        let hook = self.state().hook.clone();
+        if let Some(hook) = hook {
+            hook();
+        }
+    }
+
     /// Before a call that changes nothing.
     fn look(&self, count: impl FnOnce(&mut Counts)) -> io::Result<()> {
+        self.announce();
         let mut state = self.state();
         count(&mut state.counts);
         if state.dead { Err(dead()) } else { Ok(()) }
@@ -213,6 +232,7 @@ impl Meter {
     }
 
     fn judge(&self, count: impl FnOnce(&mut Counts)) -> io::Result<Verdict> {
+        self.announce();
         let mut state = self.state();
         count(&mut state.counts);
         state.operations += 1;

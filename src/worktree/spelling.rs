@@ -89,7 +89,7 @@ impl Spellings {
             Err(error) if is_nothing(&error) => return Ok(None),
             opened => opened?,
         };
-        if !self.listed.as_ref().is_some_and(|(listed, _)| listed == parent) {
+        if self.listed.as_ref().is_none_or(|(listed, _)| listed != parent) {
             let mut names = Names::default();
             for (name, stat) in dir.scan()? {
                 names.add(&name, stat.as_ref().ok());

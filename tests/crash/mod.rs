@@ -5,6 +5,7 @@
 
 mod every_damage;
 mod every_write;
+mod taking_turns;
 mod two_writers;
 
 use std::collections::BTreeMap;
