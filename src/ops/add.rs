@@ -129,8 +129,11 @@ fn attempt(
     if options.dry_run {
         return Ok(outcome);
     }
-    let edits = staging::with_directories(&working, &mut recording, working.base.tree.as_ref())?;
-    let tree = staging::tree_with(&batch, working.base.tree.as_ref(), &edits)?;
+    // There may be very many: they are never copied.
+    let edits = std::mem::take(&mut recording.edits);
+    let base = working.base.tree.as_ref();
+    let edits = staging::with_directories(&working, &mut recording, edits, base)?;
+    let tree = staging::tree_with(&batch, base, edits)?;
     if Some(tree) != working.base.tree {
         staging::publish(&working, "add", &options.actor, tree, batch.seal()?)?;
     }

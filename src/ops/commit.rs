@@ -223,26 +223,33 @@ fn attempt(
         Some(root) => (root, None),
         None => {
             let base = working.head_tree.as_ref();
-            // The scan compared with what is staged: of the paths that are recorded, what was
-            // staged goes along.
-            let recorded = recording.edits.clone();
-            recording.edits = with_staged(&working, &options.paths, recorded.clone())?;
-            if working.staged.is_some() {
-                outcome.count(&working, &recording.edits)?;
-            }
-            let edits = staging::with_directories(&working, &mut recording, base)?;
-            let root = staging::apply(&mut writer, base, &edits)?;
-            recording.edits = recorded;
-            // What was staged besides stays staged, on top of the new commit.
-            let staged_tree = match working.staged {
-                Some(staged) if !options.everything => {
-                    let base = Some(&staged.tree);
-                    let edits = staging::with_directories(&working, &mut recording, base)?;
-                    Some(staging::apply(&mut writer, base, &edits)?.id)
+            match working.staged {
+                // There may be very many: they are never copied.
+                None => {
+                    let edits = std::mem::take(&mut recording.edits);
+                    let edits = staging::with_directories(&working, &mut recording, edits, base)?;
+                    (staging::apply(&mut writer, base, edits)?, None)
                 }
-                _ => None,
-            };
-            (root, staged_tree)
+                Some(staged) => {
+                    // The scan compared with what is staged: of the paths that are recorded, what
+                    // was staged goes along.
+                    let recorded = std::mem::take(&mut recording.edits);
+                    let edits = with_staged(&working, &options.paths, recorded.clone())?;
+                    outcome.count(&working, &edits)?;
+                    let edits = staging::with_directories(&working, &mut recording, edits, base)?;
+                    let root = staging::apply(&mut writer, base, edits)?;
+                    // What was staged besides stays staged, on top of the new commit.
+                    let staged_tree = if options.everything {
+                        None
+                    } else {
+                        let base = Some(&staged.tree);
+                        let edits =
+                            staging::with_directories(&working, &mut recording, recorded, base)?;
+                        Some(staging::apply(&mut writer, base, edits)?.id)
+                    };
+                    (root, staged_tree)
+                }
+            }
         }
     };
     let tree = root.id;
@@ -318,7 +325,7 @@ fn commit_staged(
         }
         Rebased::Onto(edits) => {
             outcome.count(working, &edits)?;
-            let root = staging::apply(&mut writer, working.head_tree.as_ref(), &edits)?;
+            let root = staging::apply(&mut writer, working.head_tree.as_ref(), edits)?;
             (root.id, root.totals)
         }
     };

@@ -88,7 +88,7 @@ pub fn run(
     edits.sort_by(|a, b| a.path.cmp(&b.path));
     let now = working.base.tree.unwrap_or_else(Node::empty_id);
     let batch = Batch::begin(repo.store())?;
-    let tree = staging::tree_with(&batch, Some(&now), &edits)?;
+    let tree = staging::tree_with(&batch, Some(&now), edits)?;
     let sealed = batch.seal()?;
     rows.sort_by(|a, b| a.0.cmp(&b.0));
     let plan = Plan::of_staging(&working, "mv", &options.actor, tree, sealed)?;

@@ -121,7 +121,7 @@ fn unstage(
         return Ok(());
     }
     let batch = Batch::begin(repo.store())?;
-    let tree = staging::tree_with(&batch, Some(&now), &edits)?;
+    let tree = staging::tree_with(&batch, Some(&now), edits)?;
     let staged = (tree != base).then_some((tree, base));
     let publication = Publication::new("restore", &options.actor.to_actor())
         .with_packs(batch.seal()?)

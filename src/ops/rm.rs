@@ -88,7 +88,7 @@ pub fn run(
     let edits: Vec<Edit> =
         steps.iter().map(|step| Edit { path: step.path.clone(), entry: None }).collect();
     let batch = Batch::begin(repo.store())?;
-    let tree = staging::tree_with(&batch, Some(&now), &edits)?;
+    let tree = staging::tree_with(&batch, Some(&now), edits)?;
     let sealed = batch.seal()?;
     if options.cached {
         staging::publish(&working, "rm", &options.actor, tree, sealed)?;

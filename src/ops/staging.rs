@@ -16,13 +16,17 @@ use super::{Error, moved};
 pub(super) fn apply(
     writer: &mut Writer<'_, '_>,
     tree: Option<&Id>,
-    edits: &[Edit],
+    edits: Vec<Edit>,
 ) -> Result<Root, Error> {
-    Ok(edit::<_, StoreError>(writer, tree, edits.to_vec())?)
+    Ok(edit::<_, StoreError>(writer, tree, edits)?)
 }
 
 /// The tree `base` with these edits, stored in this batch.
-pub(super) fn tree_with(batch: &Batch<'_>, base: Option<&Id>, edits: &[Edit]) -> Result<Id, Error> {
+pub(super) fn tree_with(
+    batch: &Batch<'_>,
+    base: Option<&Id>,
+    edits: Vec<Edit>,
+) -> Result<Id, Error> {
     let mut writer = batch.writer();
     let tree = apply(&mut writer, base, edits)?.id;
     writer.flush()?;
@@ -83,15 +87,15 @@ pub(super) fn check_named(working: &Working<'_>, paths: &Pathspec) -> Result<(),
     Ok(())
 }
 
-/// What was recorded, as edits of the tree `base`: with the entries of directories that are new or
-/// whose bits changed, and of those in which something changed, whose times have moved with it.
-/// Brings the rows of those directories into the recording.
+/// Edits of the tree `base`, with the entries of directories that are new or whose bits changed, and
+/// of those in which something changed, whose times have moved with it. Brings the rows of those
+/// directories into the recording.
 pub(super) fn with_directories(
     working: &Working<'_>,
     recording: &mut record::Recording,
+    mut edits: Vec<Edit>,
     base: Option<&Id>,
 ) -> Result<Vec<Edit>, Error> {
-    let mut edits = recording.edits.clone();
     let mut directories = recording.directories.clone();
     for edit in &edits {
         let mut path = edit.path.clone();

@@ -256,7 +256,7 @@ fn plan(
                 return Err(Error::WouldOverwrite { paths: in_the_way });
             }
             let batch = Batch::begin(repo.store())?;
-            let tree = staging::tree_with(&batch, to_tree.as_ref(), &edits)?;
+            let tree = staging::tree_with(&batch, to_tree.as_ref(), edits)?;
             let base = to_tree.unwrap_or_else(Node::empty_id);
             let new = (tree != base).then_some((tree, base));
             let was = (staged.tree, staged.base);
