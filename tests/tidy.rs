@@ -616,3 +616,46 @@ fn a_file_that_nobody_declares_is_found() {
         assert_eq!(check_declared(&with, manifest), [format!("{path}:1: nobody declares it")]);
     }
 }
+
+#[test]
+fn what_runs_before_a_merge_goes_on_aloud_without_the_programs_it_compares_with() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = tempfile::tempdir().unwrap();
+    let programs = place.path();
+    let write = |name: &str, text: &str| {
+        let path = programs.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    // Neither git nor b3sum, and nobody who could install them.
+    let path = std::env::var("PATH").unwrap();
+    for name in ["bash", "dirname", "env", "id"] {
+        let mut found = path.split(':').map(|folder| Path::new(folder).join(name));
+        let found = found.find(|path| path.exists()).unwrap();
+        std::os::unix::fs::symlink(found, programs.join(name)).unwrap();
+    }
+    let log = programs.join("log");
+    write("cargo", "#!/usr/bin/env bash\necho \"$*\" >> \"$LOG\"\n[ \"$1\" != \"$FAILS\" ]\n");
+    let run = |fails: &str| {
+        std::process::Command::new(programs.join("bash"))
+            .arg(root().join(".ci/run"))
+            .env_clear()
+            .env("PATH", programs)
+            .env("LOG", &log)
+            .env("FAILS", fails)
+            .output()
+            .unwrap()
+    };
+    let output = run("");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("not installed: git b3sum: tests that compare with them are skipped"));
+    assert!(said.ends_with("all passed\n"), "{said}");
+    let ran = std::fs::read_to_string(&log).unwrap();
+    let verbs: Vec<&str> = ran.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(verbs, ["fmt", "clippy", "test", "doc"]);
+    // The first that fails ends it.
+    std::fs::remove_file(&log).unwrap();
+    assert!(!run("clippy").status.success());
+    assert_eq!(std::fs::read_to_string(&log).unwrap().lines().count(), 2);
+}

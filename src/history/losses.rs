@@ -157,3 +157,68 @@ impl Search<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::history::testing::{directory, file, stored};
+
+    fn paths(losses: &[Loss]) -> Vec<String> {
+        losses.iter().map(|loss| loss.path.to_string()).collect()
+    }
+
+    #[test]
+    fn a_path_is_named_once_by_the_first_commit_that_has_it_so() {
+        let world = stored();
+        let below =
+            world.tree(vec![file("a", &world.chunk("one")), file("b", &world.chunk("two"))]);
+        let root =
+            |more: &str| world.tree(vec![file("c", &world.chunk(more)), directory("d", below)]);
+        let old = world.commit(root("old"), &[]);
+        let new = world.commit(root("new"), &[old]);
+        let store = world.publish(new);
+        let lost = |text: &str| HashSet::from([Kind::Chunk.id_of(text.as_bytes())]);
+        let found = losses(&store, &[new, old], &lost("one"));
+        assert_eq!(paths(&found), ["d/a"]);
+        assert_eq!(found[0].commit, new);
+        // Only the older one has it.
+        let found = losses(&store, &[new, old], &lost("old"));
+        assert_eq!((paths(&found), found[0].commit), (vec!["c".to_owned()], old));
+        assert!(losses(&store, &[new, old], &lost("nowhere")).is_empty());
+        assert!(losses(&store, &[new, old], &HashSet::new()).is_empty());
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_read_is_named_as_a_whole() {
+        let world = stored();
+        let gone = Kind::Tree.id_of(b"never stored");
+        let manifest = Kind::Manifest.id_of(b"never stored either");
+        let mut large = file("large", &manifest);
+        large.what = What::File { size: 1 << 20, content: manifest };
+        let root = world.tree(vec![
+            file("a", &world.chunk("one")),
+            directory("d", gone),
+            directory("e", world.tree(vec![large])),
+        ]);
+        let commit = world.commit(root, &[]);
+        let store = world.publish(commit);
+        let found = losses(&store, &[commit], &HashSet::from([gone, manifest]));
+        assert_eq!(paths(&found), ["d", "e/large"]);
+    }
+
+    #[test]
+    fn very_deep_trees_are_no_trouble() {
+        let world = stored();
+        let mut tree = world.tree(vec![file("x", &world.chunk("deep"))]);
+        for _ in 0..4000 {
+            tree = world.tree(vec![directory("d", tree)]);
+        }
+        let commit = world.commit(tree, &[]);
+        let store = world.publish(commit);
+        let lost = HashSet::from([Kind::Chunk.id_of(b"deep")]);
+        let found = losses(&store, &[commit], &lost);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path.parts().count(), 4001);
+    }
+}

@@ -594,3 +594,111 @@ fn below_manifest(manifest: &Manifest, place: &Place, below: &mut Vec<Item>) {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::history::testing::{directory, file, stored};
+
+    /// What the walk told, in short and sorted.
+    #[derive(Default)]
+    struct Told(Mutex<Vec<String>>);
+
+    impl Visitor for Told {
+        fn met(&self, _: &Id, object: &Met<'_>, _: &Place) {
+            let kind = match object {
+                Met::Commit(_) => "commit",
+                Met::Tree(_) => "tree",
+                _ => "other",
+            };
+            locked(&self.0).push(format!("met {kind}"));
+        }
+
+        fn chunk(&self, _: &Id, place: &Place) -> Result<u64, Error> {
+            let path = place.path().map_or_else(String::new, |path| path.to_string());
+            locked(&self.0).push(format!("chunk at {path}"));
+            Ok(3)
+        }
+
+        fn lost(&self, kind: Kind, _: &Id, _: Error, place: &Place) {
+            let path = place.path().map_or_else(String::new, |path| path.to_string());
+            locked(&self.0).push(format!("lost {kind:?} at {path}"));
+        }
+
+        fn wrong(&self, kind: Kind, _: &Id, what: &'static str, place: &Place) {
+            let path = place.path().map_or_else(String::new, |path| path.to_string());
+            locked(&self.0).push(format!("wrong {kind:?} at {path}: {what}"));
+        }
+    }
+
+    fn walk(store: &Store, commit: Id) -> (Vec<String>, Reached) {
+        let told = Told::default();
+        let root = Root { name: "refs/heads/main".into(), kind: Kind::Commit, id: commit };
+        let reached = reachable(store, &[root], &told);
+        let mut told = told.0.into_inner().unwrap();
+        told.sort();
+        (told, reached)
+    }
+
+    #[test]
+    fn each_object_is_met_once_and_nothing_else_is() {
+        let world = stored();
+        let (one, other) = (world.chunk("one"), world.chunk("oth"));
+        let below = world.tree(vec![file("a", &one)]);
+        let old = world.commit(world.tree(vec![directory("d", below)]), &[]);
+        let root = world.tree(vec![directory("d", below), directory("e", below)]);
+        let new = world.commit(root, &[old]);
+        let store = world.publish(new);
+        let (told, reached) = walk(&store, new);
+        let expected =
+            ["chunk at d/a", "met commit", "met commit", "met tree", "met tree", "met tree"];
+        assert_eq!(told, expected);
+        assert_eq!(reached.len(), 6);
+        assert!(reached.contains(&one) && !reached.contains(&other));
+        // What came later is not reached from what came before.
+        let (_, reached) = walk(&store, old);
+        assert!(!reached.contains(&new) && reached.contains(&below));
+    }
+
+    #[test]
+    fn what_is_lost_is_named_where_it_was_met_and_the_rest_goes_on() {
+        let world = stored();
+        let gone = Kind::Tree.id_of(b"never stored");
+        let one = world.chunk("one");
+        let root = world.tree(vec![directory("d", gone), file("x", &one)]);
+        let commit = world.commit(root, &[]);
+        let store = world.publish(commit);
+        let (told, reached) = walk(&store, commit);
+        assert_eq!(told, ["chunk at x", "lost Tree at d", "met commit", "met tree"]);
+        assert!(reached.contains(&gone), "missing ones included");
+    }
+
+    #[test]
+    fn a_directory_that_is_not_what_is_said_of_it_is_told_of_for_every_parent() {
+        let world = stored();
+        let below =
+            world.tree(vec![file("a", &world.chunk("one")), file("b", &world.chunk("two"))]);
+        // It has two files, and both entries say one.
+        let root = world.tree(vec![directory("d", below), directory("e", below)]);
+        let commit = world.commit(root, &[]);
+        let store = world.publish(commit);
+        let (told, _) = walk(&store, commit);
+        let wrong: Vec<_> = told.iter().filter(|one| one.starts_with("wrong")).collect();
+        assert_eq!(wrong.len(), 2, "{told:?}");
+    }
+
+    #[test]
+    fn very_deep_trees_are_no_trouble() {
+        let world = stored();
+        let mut tree = world.tree(vec![file("x", &world.chunk("one"))]);
+        for _ in 0..4000 {
+            tree = world.tree(vec![directory("d", tree)]);
+        }
+        let commit = world.commit(tree, &[]);
+        let store = world.publish(commit);
+        let (told, reached) = walk(&store, commit);
+        assert!(told[0].starts_with("chunk at d/d/d"));
+        assert_eq!(reached.len(), 4003);
+    }
+}

@@ -4,18 +4,22 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use tempfile::TempDir;
 
 use super::{Move, Names, Target};
+use crate::clock::{Env, SeededRandom, SteppingClock, Time};
 use crate::codec;
+use crate::disk::{Disk, MemoryDisk};
 use crate::hash::{Id, Kind, Prefix};
 use crate::object::testing::Memory;
 use crate::object::tree::Builder;
 use crate::object::{Commit, Entry, Node, Object, Signature, Sink, Source, What};
 use crate::path::RepoPath;
+use crate::store::{Batch, Class, Publication, RefEdit, Store, Target as StoreTarget};
 
 /// The installed git, in an empty repository of its own.
 pub(crate) struct Git {
@@ -368,4 +372,92 @@ impl Names for World {
     fn tracked(&self, path: &RepoPath, stage: u8) -> Result<Option<Entry>, codec::Error> {
         Ok(self.staged.get(&(path.clone(), stage)).cloned())
     }
+}
+
+/// A store in memory that is being filled.
+pub(crate) struct Stored {
+    pub(crate) store: Store,
+    pending: RefCell<Vec<(Kind, Vec<u8>)>>,
+    known: RefCell<Memory>,
+}
+
+/// A store in memory with nothing in it.
+pub(crate) fn stored() -> Stored {
+    let dir = MemoryDisk::new().create(Path::new("/s")).unwrap();
+    let env = Env {
+        clock: Arc::new(SteppingClock::new(Time::from_seconds(1_700_000_000), 1)),
+        random: Arc::new(SeededRandom::new(1)),
+    };
+    let store = Store::create(dir, env).unwrap();
+    Stored { store, pending: RefCell::default(), known: RefCell::default() }
+}
+
+impl Stored {
+    pub(crate) fn put(&self, kind: Kind, bytes: Vec<u8>) -> Id {
+        self.pending.borrow_mut().push((kind, bytes.clone()));
+        self.known.borrow_mut().put(kind, bytes).unwrap()
+    }
+
+    pub(crate) fn chunk(&self, text: &str) -> Id {
+        self.put(Kind::Chunk, text.as_bytes().to_vec())
+    }
+
+    /// A directory of few entries, sorted by name.
+    pub(crate) fn tree(&self, entries: Vec<Entry>) -> Id {
+        self.put(Kind::Tree, Node::Leaf(entries).to_bytes())
+    }
+
+    pub(crate) fn commit(&self, tree: Id, parents: &[Id]) -> Id {
+        let who =
+            Signature { name: b"A".to_vec(), email: b"a".to_vec(), seconds: 1, zone_minutes: 0 };
+        let commit = Commit {
+            tree,
+            parents: parents.to_vec(),
+            author: who.clone(),
+            committer: who,
+            message: b"m".to_vec(),
+            headers: Vec::new(),
+        };
+        self.put(Kind::Commit, commit.to_bytes())
+    }
+
+    /// Publishes everything, with a branch at a commit.
+    pub(crate) fn publish(self, commit: Id) -> Store {
+        let batch = Batch::begin(&self.store).unwrap();
+        let mut writer = batch.writer();
+        for (kind, bytes) in self.pending.take() {
+            match kind {
+                Kind::Chunk => {
+                    let id = kind.id_of(&bytes);
+                    writer.put_chunk(Class::Near, id, &bytes).unwrap();
+                }
+                kind => {
+                    Sink::put(&mut writer, kind, bytes).unwrap();
+                }
+            }
+        }
+        writer.flush().unwrap();
+        drop(writer);
+        let edit = RefEdit {
+            name: "refs/heads/main".to_owned(),
+            old: None,
+            new: Some(StoreTarget::Id(commit)),
+            reason: String::new(),
+        };
+        let publication = Publication::new("commit", "A").with_packs(batch.seal().unwrap());
+        self.store.publish(publication.with_refs([edit])).unwrap();
+        self.store
+    }
+}
+
+/// An entry for a small file, a letter long.
+pub(crate) fn file(name: &str, content: &Id) -> Entry {
+    let what = What::File { size: 3, content: *content };
+    Entry { name: name.into(), mode: 0o644, mtime: None, attributes: None, what }
+}
+
+/// An entry for a directory of which nothing is said but that it is there.
+pub(crate) fn directory(name: &str, tree: Id) -> Entry {
+    let what = What::Directory { files: 1, bytes: 3, tree };
+    Entry { name: name.into(), mode: 0o755, mtime: None, attributes: None, what }
 }

@@ -16,4 +16,5 @@ mod show;
 mod status;
 mod switch;
 mod tag;
+mod terminal;
 mod undo;

@@ -454,6 +454,9 @@ power_loss! {
     reset_survives_power_loss: "reset --hard",
     undo_survives_power_loss: "undo",
     redo_survives_power_loss: "redo",
+    rm_survives_power_loss: "rm",
+    mv_survives_power_loss: "mv",
+    mv_of_a_directory_survives_power_loss: "mv of a directory",
     branch_survives_power_loss: "branch",
     tag_survives_power_loss: "tag",
 }

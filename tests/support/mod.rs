@@ -137,6 +137,46 @@ impl World {
         Said { line: args.join(" "), output: output.unwrap() }
     }
 
+    /// What somebody at a terminal sees of the program, given more variables.
+    pub(crate) fn on_terminal(&self, variables: &[(&str, &str)], args: &[&str]) -> String {
+        use std::io::Read;
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::fs::OpenOptionsExt;
+
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&ours).unwrap();
+        unlockpt(&ours).unwrap();
+        let name = ptsname(&ours, Vec::new()).unwrap();
+        // It must not become the terminal of the tests themselves.
+        let no_control = rustix::fs::OFlags::NOCTTY.bits().cast_signed();
+        let theirs = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(no_control)
+            .open(std::ffi::OsStr::from_bytes(name.to_bytes()))
+            .unwrap();
+        let mut command = self.command(args);
+        command
+            .envs(variables.iter().copied())
+            .env("COLUMNS", "80")
+            .stdin(theirs.try_clone().unwrap())
+            .stdout(theirs.try_clone().unwrap())
+            .stderr(theirs);
+        let mut child = command.spawn().unwrap();
+        // The terminal is closed when nobody has it any more.
+        drop(command);
+        let mut seen = Vec::new();
+        let mut part = [0; 4096];
+        let mut ours = std::fs::File::from(ours);
+        while let Ok(read @ 1..) = ours.read(&mut part) {
+            seen.extend_from_slice(&part[..read]);
+        }
+        assert!(child.wait().unwrap().success(), "annals {}", args.join(" "));
+        String::from_utf8_lossy(&seen).replace("\r\n", "\n")
+    }
+
     /// Runs the program in a directory of the repository.
     pub(crate) fn run_in(&self, directory: &Path, args: &[&str]) -> Said {
         let output = self.command(args).current_dir(self.path("").join(directory)).output();

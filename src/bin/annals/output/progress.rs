@@ -69,7 +69,7 @@ impl Progress {
 
     /// Takes the line away, because something else is printed.
     pub(crate) fn pause(&self) {
-        self.shared.clear();
+        self.shared.clear(&mut io::stderr().lock());
     }
 
     /// Ends it for good.
@@ -80,7 +80,7 @@ impl Progress {
             drawer.thread().unpark();
             let _ = drawer.join();
         }
-        self.shared.clear();
+        self.shared.clear(&mut io::stderr().lock());
     }
 }
 
@@ -131,31 +131,30 @@ impl Shared {
             self.wants_name.store(true, Ordering::Relaxed);
             std::thread::park_timeout(EVERY);
             if started.elapsed() >= PATIENCE && !self.is_over.load(Ordering::Relaxed) {
-                self.draw();
+                self.draw(&mut io::stderr().lock(), width());
             }
         }
     }
 
-    fn draw(&self) {
+    fn draw(&self, terminal: &mut dyn Write, width: usize) {
         let text = {
             let stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(running) = &*stage else { return };
             let (files, bytes) =
                 (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
             let name = self.name.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            running.text(files, bytes, running.since.elapsed(), &name, width())
+            running.text(files, bytes, running.since.elapsed(), &name, width)
         };
         self.is_drawn.store(true, Ordering::Relaxed);
-        let mut error = io::stderr().lock();
-        let _ = write!(error, "\r{text}\x1b[K");
-        let _ = error.flush();
+        // Whoever waits sees the next one; the work does not stop for it.
+        let _ = write!(terminal, "\r{text}\x1b[K");
+        let _ = terminal.flush();
     }
 
-    fn clear(&self) {
+    fn clear(&self, terminal: &mut dyn Write) {
         if self.is_drawn.swap(false, Ordering::Relaxed) {
-            let mut error = io::stderr().lock();
-            let _ = write!(error, "\r\x1b[K");
-            let _ = error.flush();
+            let _ = write!(terminal, "\r\x1b[K");
+            let _ = terminal.flush();
         }
     }
 }
@@ -261,6 +260,75 @@ mod tests {
         assert!(text.starts_with(start), "{text}");
         assert!(text.ends_with(".jpg") && text.chars().count() < 90, "{text}");
         assert!(running.text(1, 1, Duration::ZERO, name, 20).chars().count() < 20);
+    }
+
+    /// A terminal of one line, and how often it was written.
+    #[derive(Default)]
+    struct Line {
+        text: String,
+        column: usize,
+        writes: usize,
+    }
+
+    impl Write for Line {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut rest = std::str::from_utf8(bytes).map_err(io::Error::other)?;
+            while let Some(letter) = rest.chars().next() {
+                if let Some(after) = rest.strip_prefix("\x1b[K") {
+                    self.text = self.text.chars().take(self.column).collect();
+                    rest = after;
+                    continue;
+                }
+                rest = &rest[letter.len_utf8()..];
+                if letter == '\r' {
+                    self.column = 0;
+                    self.writes += 1;
+                    continue;
+                }
+                let mut letters: Vec<char> = self.text.chars().collect();
+                letters.truncate(letters.len().max(self.column));
+                match letters.get_mut(self.column) {
+                    Some(place) => *place = letter,
+                    None => letters.push(letter),
+                }
+                self.text = letters.into_iter().collect();
+                self.column += 1;
+            }
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn one_line_is_written_again_and_again_and_leaves_nothing_behind() {
+        let shared = Shared::default();
+        let mut terminal = Line::default();
+        shared.draw(&mut terminal, 80);
+        assert_eq!(terminal.text, "", "nothing has begun");
+        let running =
+            Running { stage: Stage::Writing, files: Some(10), bytes: None, since: Instant::now() };
+        if let Ok(mut stage) = shared.stage.lock() {
+            *stage = Some(running);
+        }
+        if let Ok(mut name) = shared.name.lock() {
+            *name = "a/long/name".to_owned();
+        }
+        shared.draw(&mut terminal, 80);
+        assert_eq!(terminal.text, "writing: 0 of 10  a/long/name");
+        shared.files.store(3, Ordering::Relaxed);
+        if let Ok(mut name) = shared.name.lock() {
+            *name = "b".to_owned();
+        }
+        shared.draw(&mut terminal, 80);
+        assert_eq!(terminal.text, "writing: 3 of 10  b", "the end of the longer line is gone");
+        shared.clear(&mut terminal);
+        assert_eq!(terminal.text, "");
+        let writes = terminal.writes;
+        shared.clear(&mut terminal);
+        assert_eq!(terminal.writes, writes, "what is not there is not taken away");
     }
 
     #[test]
