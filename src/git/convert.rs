@@ -13,7 +13,8 @@ use gix_hash::ObjectId;
 use crate::hash::{Id, Kind};
 use crate::object::{Commit, Header, Signature, Tag};
 
-use super::raw::{self, RawPerson};
+use super::raw::{self, RawPerson, Type};
+use super::trees::RawTrees;
 
 /// The header with git's own header lines.
 pub(super) const GIT: &[u8] = b"git";
@@ -43,7 +44,7 @@ pub(super) fn commit_from_git(
     bytes: &[u8],
     tree: Id,
     parents: Vec<Id>,
-    trees: Vec<(Vec<u8>, Vec<u8>)>,
+    trees: RawTrees,
 ) -> Result<Commit, &'static str> {
     let raw = raw::parse_commit(hash, bytes)?;
     let mut commit = Commit {
@@ -60,13 +61,15 @@ pub(super) fn commit_from_git(
     let again = rebuild(&commit, raw.tree, &raw.parents, raw.rest);
     let value = if again == bytes { short } else { raw.header.to_vec() };
     commit.headers.push(Header { name: GIT.to_vec(), value });
-    for (path, bytes) in trees {
-        let mut value = path;
-        value.push(0);
-        value.extend_from_slice(&bytes);
-        commit.headers.push(Header { name: GIT_TREE.to_vec(), value });
-    }
+    commit.headers.extend(trees.into_iter().map(tree_header));
     Ok(commit)
+}
+
+fn tree_header((path, bytes): (Vec<u8>, Vec<u8>)) -> Header {
+    let mut value = path;
+    value.push(0);
+    value.extend_from_slice(&bytes);
+    Header { name: GIT_TREE.to_vec(), value }
 }
 
 /// Git's bytes of a commit with this tree, these parents and further header lines.
@@ -117,6 +120,14 @@ pub(super) fn from_git(headers: &[Header]) -> Option<FromGit<'_>> {
     Some(FromGit::Short { hash, tree: raw::id_from_bytes(tree)?, rest })
 }
 
+/// The trees of a commit or tag that git would not write: path and bytes.
+pub(super) fn trees_from_git(headers: &[Header]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    headers.iter().filter(|header| header.name == GIT_TREE).filter_map(|header| {
+        let zero = header.value.iter().position(|&byte| byte == 0)?;
+        Some((&header.value[..zero], &header.value[zero + 1..]))
+    })
+}
+
 /// Git's bytes of a commit that came from a git that hashes so, given its parents' ids; `None` if
 /// it did not.
 pub(super) fn commit_to_git(
@@ -136,14 +147,22 @@ pub(super) fn commit_to_git(
     }
 }
 
+/// Git's bytes of a commit that was made in Annals.
+pub(super) fn new_commit_to_git(commit: &Commit, tree: ObjectId, parents: &[ObjectId]) -> Vec<u8> {
+    rebuild(commit, tree, parents, b"")
+}
+
 /// The tag of Annals for one of git.
 pub(super) fn tag_from_git(
     hash: gix_hash::Kind,
     bytes: &[u8],
     target: Id,
     target_kind: Kind,
+    trees: RawTrees,
 ) -> Result<Tag, &'static str> {
     let raw = raw::parse_tag(hash, bytes)?;
+    let mut headers = vec![Header { name: GIT.to_vec(), value: raw.header.to_vec() }];
+    headers.extend(trees.into_iter().map(tree_header));
     let is_proper = !raw.name.is_empty() && !raw.name.contains(&0);
     Ok(Tag {
         target,
@@ -151,8 +170,34 @@ pub(super) fn tag_from_git(
         name: if is_proper { raw.name.to_vec() } else { b"unnamed".to_vec() },
         tagger: raw.tagger.map(|line| signature(Some(line))),
         message: raw.message.to_vec(),
-        headers: vec![Header { name: GIT.to_vec(), value: raw.header.to_vec() }],
+        headers,
     })
+}
+
+/// Git's bytes of a tag that came from a git that hashes so; `None` if it did not.
+pub(super) fn tag_to_git(hash: gix_hash::Kind, tag: &Tag) -> Option<Vec<u8>> {
+    match from_git(&tag.headers)? {
+        FromGit::Verbatim(header) => {
+            let bytes = [header, &tag.message].concat();
+            raw::parse_tag(hash, &bytes).is_ok().then_some(bytes)
+        }
+        FromGit::Short { .. } => None,
+    }
+}
+
+/// Git's bytes of a tag that was made in Annals.
+pub(super) fn new_tag_to_git(tag: &Tag, target: ObjectId, target_type: Type) -> Vec<u8> {
+    let mut out = format!("object {target}\ntype {}\ntag ", target_type.name()).into_bytes();
+    out.extend_from_slice(&tag.name);
+    out.push(b'\n');
+    if let Some(tagger) = &tag.tagger {
+        out.extend_from_slice(b"tagger ");
+        render(tagger, &mut out);
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+    out.extend_from_slice(&tag.message);
+    out
 }
 
 #[cfg(test)]
@@ -210,10 +255,10 @@ mod tests {
             "tag v1",
         ] {
             let text = format!("object {TREE}\ntype tree\n{text}");
-            let tag = tag_from_git(HASH, text.as_bytes(), Id::EMPTY, Kind::Tree).unwrap();
+            let tag =
+                tag_from_git(HASH, text.as_bytes(), Id::EMPTY, Kind::Tree, Vec::new()).unwrap();
             assert_eq!(Tag::from_bytes(&tag.to_bytes()).unwrap(), tag);
-            let kept = [&tag.headers[0].value[..], &tag.message].concat();
-            assert_eq!(kept, text.as_bytes());
+            assert_eq!(tag_to_git(HASH, &tag).unwrap(), text.as_bytes());
         }
     }
 }

@@ -71,10 +71,23 @@ pub enum Error {
         /// Why not.
         why: &'static str,
     },
+    /// Contents that are needed are not here.
+    #[error("{} not here", shown(paths))]
+    NotHere {
+        /// Their paths in the history.
+        paths: Vec<Vec<u8>>,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
     /// An object of Annals is damaged.
     #[error(transparent)]
     Object(#[from] codec::Error),
+}
+
+fn shown(paths: &[Vec<u8>]) -> String {
+    match paths {
+        [one] => format!("the content of '{}' is", crate::path::quoted(one)),
+        many => format!("the contents of {} files are", many.len()),
+    }
 }

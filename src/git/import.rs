@@ -31,11 +31,13 @@ use super::raw::{self, Type};
 use super::trees::{Maps, TreeHand, check_type};
 
 /// Contents are put in order within so many bytes.
-const HELD_BYTES: u64 = 48 << 20;
+const HELD_BYTES: u64 = 96 << 20;
 /// Longer contents are never in memory as a whole.
 const STREAMED_FROM: u64 = 64 << 20;
-/// How many trees one thread takes at a time.
-const TREES_AT_ONCE: usize = 2048;
+/// How many trees one thread takes at a time, at most.
+const TREES_AT_ONCE: usize = 8192;
+/// And at least.
+const FEWEST_TREES: usize = 256;
 
 /// An object that is to be read.
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +191,11 @@ pub fn import(
 }
 
 impl Imported {
+    /// Whether a tree has names or orders that only a commit or an annotated tag can keep.
+    pub fn is_odd_tree(&self, id: &ObjectId) -> bool {
+        self.maps.odd.contains_key(id)
+    }
+
     /// What a ref of git is to point to in Annals.
     pub fn target(
         &mut self,
@@ -354,7 +361,8 @@ fn trees(
     threads: usize,
     monitor: &dyn Monitor,
 ) -> Result<Maps, Error> {
-    let shares: Vec<&[Item]> = level.chunks(TREES_AT_ONCE).collect();
+    let at_once = (level.len() / (2 * threads)).clamp(FEWEST_TREES, TREES_AT_ONCE);
+    let shares: Vec<&[Item]> = level.chunks(at_once).collect();
     let found = share(&shares, threads, |next| {
         let mut hand = TreeHand::new(git, known, Arranged::new(batch));
         while let Some((_, share)) = next() {
@@ -363,6 +371,7 @@ fn trees(
             for item in share {
                 let mut raw = Vec::new();
                 check_type(&item.id, reader.next(&item.id, &mut raw)?, Type::Tree)?;
+                hand.writer.directory = item.path;
                 hand.convert(&item.id, raw)?;
                 monitor.advance(1, item.size);
             }
@@ -459,7 +468,12 @@ fn tag(
     let bytes = hand.ask(id, Type::Tag)?;
     let raw = raw::parse_tag(git.hash(), &bytes).map_err(malformed)?;
     let named = target(git, &raw.target, raw.target_type, hand, imported, depth)?;
-    let tag = convert::tag_from_git(git.hash(), &bytes, named.id, named.kind).map_err(malformed)?;
+    let trees = match raw.target_type {
+        Type::Tree => hand.odd_trees(&raw.target)?,
+        _ => Vec::new(),
+    };
+    let tag = convert::tag_from_git(git.hash(), &bytes, named.id, named.kind, trees)
+        .map_err(malformed)?;
     let converted = Converted { kind: Kind::Tag, id: put(id, &tag, hand)? };
     imported.tags.insert(*id, converted);
     Ok(converted)

@@ -47,8 +47,19 @@ pub fn known_commits(store: &Store, hash: gix_hash::Kind) -> Result<IdMap<Id>, E
     Ok(known)
 }
 
+/// How the git hashed that a commit came from; `None` if it did not.
+pub fn hash_of(commit: &Commit) -> Option<gix_hash::Kind> {
+    match convert::from_git(&commit.headers)? {
+        convert::FromGit::Short { hash, .. } => Some(hash),
+        convert::FromGit::Verbatim(header) => {
+            let digits = header.strip_prefix(b"tree ")?.split(|&byte| byte == b'\n').next()?;
+            gix_hash::Kind::from_hex_len(digits.len())
+        }
+    }
+}
+
 /// The commit that a root leads to, through tags.
-fn commit_of(store: &Store, mut id: Id) -> Result<Option<Id>, Error> {
+pub fn commit_of(store: &Store, mut id: Id) -> Result<Option<Id>, Error> {
     loop {
         if store.contains(Kind::Commit, &id) {
             return Ok(Some(id));

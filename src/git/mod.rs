@@ -10,17 +10,21 @@
 mod content;
 mod convert;
 mod error;
+mod export;
+mod held;
 mod ids;
 mod import;
 mod known;
 mod names;
+mod pack;
 mod pipe;
 mod raw;
 mod trees;
 
 pub use error::Error;
+pub use export::{Exporter, LeftOut, Written};
 pub use ids::{IdHasher, IdMap};
 pub use import::{Converted, Imported, Plan, import};
-pub use known::known_commits;
+pub use known::{commit_of, hash_of, known_commits};
 pub use pipe::{Git, GitRef, Listed, Reader};
 pub use raw::Type;

@@ -4,6 +4,7 @@
 //! rewrites what it shows (replacements, grafts), is found out. Nothing is ever fetched from
 //! elsewhere, and git's own settings of the environment do not count.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use bstr::ByteSlice;
 use gix_hash::ObjectId;
 
 use super::Error;
+use super::ids::IdMap;
 use super::raw::{self, Type};
 
 const BUFFER: usize = 256 << 10;
@@ -68,6 +70,17 @@ impl Git {
             .ok()
             .and_then(|name| String::from_utf8(name.trim().to_vec()).ok());
         Ok(git)
+    }
+
+    /// Makes a bare repository that hashes so, and opens it.
+    pub fn make(path: &Path, hash: gix_hash::Kind) -> Result<Self, Error> {
+        let git = Self { path: PathBuf::from("."), hash, head: None };
+        let mut command = git.command(&["init", "--quiet", "--bare"]);
+        command.arg(format!("--object-format={hash}")).arg(path);
+        let mut process = Process::start(&mut command, "init")?;
+        process.read_to_end(&mut Vec::new())?;
+        process.finish()?;
+        Self::open(path)
     }
 
     /// How it hashes.
@@ -230,6 +243,49 @@ impl Git {
             raw::parse_id(self.hash, digits)
         });
         Ok(ids.collect())
+    }
+
+    /// The commits that its refs lead to.
+    pub fn commits(&self) -> Result<IdMap<()>, Error> {
+        let answer = self.output(&["rev-list", "--all"], b"")?;
+        let ids = lines(&answer).filter_map(|line| raw::parse_id(self.hash, line));
+        Ok(ids.map(|id| (id, ())).collect())
+    }
+
+    /// The branches whose files are checked out somewhere, by full name.
+    pub fn checked_out(&self) -> Result<HashSet<Vec<u8>>, Error> {
+        let asked = ["worktree", "list", "--porcelain"];
+        let answer = self.output(&asked, b"")?;
+        let mut found = HashSet::new();
+        let mut is_bare = false;
+        for line in lines(&answer) {
+            if line.starts_with(b"worktree ") {
+                is_bare = false;
+            }
+            is_bare |= line == b"bare";
+            if let Some(name) = line.strip_prefix(b"branch ")
+                && !is_bare
+            {
+                found.insert(name.to_vec());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Moves refs, all or none, each from where it is thought to be.
+    pub fn move_refs(&self, moves: &[(String, Option<ObjectId>, ObjectId)]) -> Result<(), Error> {
+        let mut input = Vec::new();
+        for (name, old, new) in moves {
+            let old = old.unwrap_or_else(|| self.hash.null());
+            input.extend_from_slice(format!("update {name}\0{new}\0{old}\0").as_bytes());
+        }
+        let asked = ["update-ref", "-m", "annals export", "--stdin", "-z"];
+        self.output(&asked, &input).map(drop)
+    }
+
+    /// Makes HEAD stand for this branch.
+    pub fn set_head(&self, branch: &str) -> Result<(), Error> {
+        self.output(&["symbolic-ref", "HEAD", branch], b"").map(drop)
     }
 
     /// Whether one commit leads to another through parents.
@@ -439,6 +495,11 @@ impl Process {
         let pipe = child.stdout.take().map_or(PipeEnd::Given, PipeEnd::Open);
         let output = BufReader::with_capacity(BUFFER, pipe);
         Ok(Self { child, output, name: name.to_owned() })
+    }
+
+    /// Its input, to be written to by the caller.
+    pub(super) fn take_input(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
     }
 
     /// Writes this to it, in a thread of its own.

@@ -18,6 +18,7 @@ use crate::store::{Age, Arranged};
 
 use super::Error;
 use super::content::{self, Content};
+use super::held::Held;
 use super::ids::IdMap;
 use super::names::legal_names;
 use super::pipe::{Git, Reader};
@@ -103,7 +104,7 @@ pub(super) struct TreeHand<'a, 'b, 's> {
     /// What this hand has found out.
     pub fresh: Maps,
     /// Where objects go.
-    pub writer: Arranged<'b, 's>,
+    pub(super) writer: Held<'b, 's>,
     asker: Option<Reader>,
     sketcher: Sketcher,
     before: Version,
@@ -117,7 +118,7 @@ impl<'a, 'b, 's> TreeHand<'a, 'b, 's> {
             git,
             known,
             fresh: Maps::default(),
-            writer,
+            writer: Held::new(writer),
             asker: None,
             sketcher: Sketcher::new(),
             before: Version::default(),
@@ -162,10 +163,13 @@ impl<'a, 'b, 's> TreeHand<'a, 'b, 's> {
         }
         let bytes = self.ask(id, Type::Blob)?;
         let mut pieces = Vec::new();
-        let content = content::cut(&bytes, &mut self.sketcher, &mut self.writer, &mut pieces)?;
+        let content = {
+            let writer = &mut self.writer.writer;
+            content::cut(&bytes, &mut self.sketcher, writer, &mut pieces)?
+        };
         for piece in pieces {
             let bytes = &bytes[piece.start..piece.start + piece.length];
-            self.writer.put_chunk(piece.class, Age::Older, piece.id, bytes)?;
+            self.writer.writer.put_chunk(piece.class, Age::Older, piece.id, bytes)?;
         }
         self.fresh.contents.insert(*id, content);
         Ok(content)

@@ -18,8 +18,8 @@ use crate::store::{Batch, Publication, RefEdit, Store, Target};
 
 use super::{Error, switch};
 
-const BRANCHES: &str = "refs/heads/";
-const TAGS: &str = "refs/tags/";
+pub(super) const BRANCHES: &str = "refs/heads/";
+pub(super) const TAGS: &str = "refs/tags/";
 
 /// What to import.
 #[derive(Clone, Debug)]
@@ -52,8 +52,12 @@ pub enum Fate {
     Ahead,
     /// It stands elsewhere here, and stays.
     Kept,
+    /// Its files are checked out somewhere, so it was not moved.
+    InUse,
     /// Its name cannot be kept, so it was left out.
     BadName,
+    /// It names a tree that only a commit or an annotated tag could keep, so it was left out.
+    OddTree,
 }
 
 /// A ref of the git repository.
@@ -91,7 +95,9 @@ pub struct Outcome {
 impl Outcome {
     /// Whether every ref is where git has it.
     pub fn is_complete(&self) -> bool {
-        self.refs.iter().all(|one| !matches!(one.fate, Fate::Kept | Fate::BadName))
+        self.refs
+            .iter()
+            .all(|one| !{ matches!(one.fate, Fate::Kept | Fate::BadName | Fate::OddTree) })
     }
 }
 
@@ -135,7 +141,10 @@ pub fn run(
     let mut edits = Vec::new();
     for (name, one) in &chosen {
         let id = imported.target(&git, &batch, &one.id, one.kind)?.id;
-        let fate = fate(&git, store, name, one, id, &tips, options.force)?;
+        let fate = match one.kind {
+            Type::Tree if imported.is_odd_tree(&one.id) => Fate::OddTree,
+            _ => fate(&git, store, name, one, id, &tips, options.force)?,
+        };
         if matches!(fate, Fate::New | Fate::Moved | Fate::Forced) {
             edits.push(RefEdit {
                 name: name.clone(),
@@ -201,14 +210,7 @@ fn chosen(
     git: &Git,
     options: &Options<'_>,
 ) -> Result<(BTreeMap<String, GitRef>, Vec<GitRef>), Error> {
-    let mut patterns = Vec::new();
-    for pattern in &options.branches {
-        let glob = globset::Glob::new(pattern).map_err(|error| Error::BadName {
-            name: pattern.clone(),
-            why: error.kind().to_string(),
-        })?;
-        patterns.push((pattern, glob.compile_matcher(), false));
-    }
+    let mut patterns = Patterns::new(&options.branches)?;
     let (mut chosen, mut refused) = (BTreeMap::new(), Vec::new());
     let (mut tags, mut tips) = (Vec::new(), Vec::new());
     for one in git.refs()? {
@@ -218,21 +220,13 @@ fn chosen(
         }
         let Some(short) = one.name.strip_prefix(BRANCHES.as_bytes()) else { continue };
         let short = String::from_utf8_lossy(short).into_owned();
-        let mut fits = patterns.is_empty();
-        for (_, matcher, used) in &mut patterns {
-            let found = matcher.is_match(&short);
-            *used |= found;
-            fits |= found;
-        }
-        if fits {
+        if patterns.fits(&short) {
             tips.push(one.id);
             take(one, &mut chosen, &mut refused);
         }
     }
-    if let Some((pattern, ..)) = patterns.iter().find(|(_, _, used)| !used) {
-        return Err(Error::NoBranch((*pattern).clone()));
-    }
-    if !patterns.is_empty() {
+    patterns.check()?;
+    if !options.branches.is_empty() {
         let reached: HashSet<Vec<u8>> = git.tags_reached(&tips)?.into_iter().collect();
         tags.retain(|tag| reached.contains(&tag.name));
     }
@@ -240,6 +234,40 @@ fn chosen(
         take(tag, &mut chosen, &mut refused);
     }
     Ok((chosen, refused))
+}
+
+/// Patterns of branch names; without any, every name fits.
+pub(super) struct Patterns<'p>(Vec<(&'p String, globset::GlobMatcher, bool)>);
+
+impl<'p> Patterns<'p> {
+    pub(super) fn new(patterns: &'p [String]) -> Result<Self, Error> {
+        let compile = |pattern: &'p String| match globset::Glob::new(pattern) {
+            Ok(glob) => Ok((pattern, glob.compile_matcher(), false)),
+            Err(error) => {
+                let why = error.kind().to_string();
+                Err(Error::BadName { name: pattern.clone(), why })
+            }
+        };
+        Ok(Self(patterns.iter().map(compile).collect::<Result<_, _>>()?))
+    }
+
+    pub(super) fn fits(&mut self, name: &str) -> bool {
+        let mut fits = self.0.is_empty();
+        for (_, matcher, used) in &mut self.0 {
+            let found = matcher.is_match(name);
+            *used |= found;
+            fits |= found;
+        }
+        fits
+    }
+
+    /// A pattern that nothing fits is an error.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self.0.iter().find(|(_, _, used)| !used) {
+            Some((pattern, ..)) => Err(Error::NoBranch((*pattern).clone())),
+            None => Ok(()),
+        }
+    }
 }
 
 fn take(one: GitRef, chosen: &mut BTreeMap<String, GitRef>, refused: &mut Vec<GitRef>) {

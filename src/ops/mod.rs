@@ -10,6 +10,7 @@ pub mod cat;
 pub mod commit;
 pub mod diff;
 mod error;
+pub mod export;
 pub mod fsck;
 pub mod import;
 pub mod init;

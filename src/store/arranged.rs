@@ -138,6 +138,17 @@ impl<'b, 's> Arranged<'b, 's> {
         Ok(id)
     }
 
+    /// Puts an object whose id is known.
+    pub fn put_known(&mut self, kind: Kind, id: Id, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.len() > MOST_FRAME_BYTES {
+            return Err(Error::TooLong { kind, bytes: bytes.len() });
+        }
+        if self.batch.claim(kind, &id) {
+            self.gather(Lane::of_kind(kind), kind, id, bytes)?;
+        }
+        Ok(())
+    }
+
     fn gather(&mut self, lane: Lane, kind: Kind, id: Id, bytes: &[u8]) -> Result<(), Error> {
         let builder = &mut self.frames[lane as usize];
         let is_full =
@@ -168,12 +179,7 @@ impl Sink for Arranged<'_, '_> {
 
     fn put(&mut self, kind: Kind, bytes: Vec<u8>) -> Result<Id, Error> {
         let id = kind.id_of(&bytes);
-        if bytes.len() > MOST_FRAME_BYTES {
-            return Err(Error::TooLong { kind, bytes: bytes.len() });
-        }
-        if self.batch.claim(kind, &id) {
-            self.gather(Lane::of_kind(kind), kind, id, &bytes)?;
-        }
+        self.put_known(kind, id, &bytes)?;
         Ok(id)
     }
 }

@@ -1,5 +1,6 @@
 //! Agreement with git, and exchange with it. Skipped, aloud, where git is not installed.
 
+mod export;
 mod import;
 mod renames;
 mod repository;

@@ -81,6 +81,7 @@ pub(crate) enum Command {
     CatObject(commands::cat_object::Args),
     Fsck(commands::fsck::Args),
     Import(commands::import::Args),
+    Export(commands::export::Args),
     Completions(commands::completions::Args),
     Help(commands::help::Args),
     #[command(hide = true)]

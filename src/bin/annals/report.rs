@@ -298,6 +298,16 @@ fn of_git(error: &annals::git::Error) -> Told {
             told.hint("`git fsck` there lists everything that is damaged; nothing was changed here")
         }
         Error::Store(error) => of_store(error),
+        Error::NotHere { paths } => {
+            let mut told = told;
+            for path in paths.iter().take(10) {
+                told.text += &format!("\n  {}", annals::path::quoted(path));
+            }
+            if paths.len() > 10 {
+                told.text += &format!("\n  and {} more", paths.len() - 10);
+            }
+            told.hint("`annals fsck` tells more; nothing was changed there")
+        }
         _ => told,
     }
 }

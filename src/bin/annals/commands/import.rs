@@ -97,15 +97,7 @@ fn open_or_make(
 fn tell(context: &Context, outcome: &Outcome, seconds: f64) -> Result<(), Error> {
     let output = context.output();
     for one in &outcome.refs {
-        let word = match one.fate {
-            Fate::New => "new",
-            Fate::Moved => "moved",
-            Fate::Forced => "forced",
-            Fate::Same => "same",
-            Fate::Ahead => "ahead",
-            Fate::Kept => "kept",
-            Fate::BadName => "bad-name",
-        };
+        let word = word(one.fate);
         if context.is_json() {
             output.json(&json!({
                 "ref": one.name, "git": one.git, "id": one.id.as_ref().map(id_json), "fate": word,
@@ -120,6 +112,10 @@ fn tell(context: &Context, outcome: &Outcome, seconds: f64) -> Result<(), Error>
             Fate::BadName => context
                 .monitor()
                 .notice(&format!("{} was left out: its name cannot be kept", one.name)),
+            Fate::OddTree => context.monitor().notice(&format!(
+                "{} was left out: git would not write the tree it names",
+                one.name
+            )),
             _ => {}
         }
     }
@@ -158,4 +154,18 @@ fn tell(context: &Context, outcome: &Outcome, seconds: f64) -> Result<(), Error>
 
 pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
+}
+
+pub(super) fn word(fate: Fate) -> &'static str {
+    match fate {
+        Fate::New => "new",
+        Fate::Moved => "moved",
+        Fate::Forced => "forced",
+        Fate::Same => "same",
+        Fate::Ahead => "ahead",
+        Fate::Kept => "kept",
+        Fate::InUse => "in-use",
+        Fate::BadName => "bad-name",
+        Fate::OddTree => "odd-tree",
+    }
 }

@@ -10,6 +10,7 @@ pub(crate) mod commit;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod diff;
+pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod help;
 pub(crate) mod import;
@@ -66,6 +67,7 @@ pub(crate) fn run(context: &Context, command: &Command) -> Result<ExitCode, Erro
         Command::MergeBase(args) => merge_base::run(context, args),
         Command::CatObject(args) => cat_object::run(context, args),
         Command::Fsck(args) => fsck::run(context, args),
+        Command::Export(args) => export::run(context, args),
         Command::Import(args) => import::run(context, args),
         Command::Completions(args) => completions::run(context, args),
         Command::Help(args) => help::run(context, args),
