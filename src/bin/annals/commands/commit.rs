@@ -132,19 +132,18 @@ fn ask(context: &Context, args: &Args) -> Result<Vec<u8>, Error> {
         Head::Detached(id) => format!("On no branch, at {}", id.short(8)),
     });
     let mut lines = Vec::new();
-    let mut line = |word: &str, name: &[u8]| {
-        lines.push(format!("\t{word}{}", context.output().quoting.text(name)));
-    };
+    let quoted = |name: &[u8]| context.output().quoting.text(name);
+    let mut line = |word: &str, name: &str| lines.push(format!("\t{word}{name}"));
     let is_staged_alone = !found.staged.is_empty() && args.paths.is_empty() && !args.all;
-    for change in &found.staged {
-        line(super::status::word(change.status()), change.path.as_bytes());
+    for one in &found.staged {
+        line(super::status::word_of(one), &super::status::moved_name(one, quoted));
     }
     if !is_staged_alone {
         for unstaged in &found.unstaged {
-            line(super::status::word(unstaged.status), unstaged.path.as_bytes());
+            line(super::status::word(unstaged.status), &quoted(unstaged.path.as_bytes()));
         }
         for name in &found.untracked {
-            line(super::status::word(Status::Added), name);
+            line(super::status::word(Status::Added), &quoted(name));
         }
     }
     about.push(match lines.is_empty() {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use annals::diff::Status;
-use annals::diff::renames::{self, Line, Origin};
+use annals::diff::renames::{self, Difference, Line, Origin};
 use annals::ops::status::{self, Outcome, Untracked};
 use annals::path::RepoPath;
 use annals::repo::Head;
@@ -176,6 +176,24 @@ fn apart(name: Vec<u8>) -> Vec<u8> {
     }
 }
 
+/// How a difference is called where it stands before a name.
+pub(super) fn word_of(one: &Difference) -> &'static str {
+    match &one.origin {
+        Some(origin) if origin.is_copy => "copied:     ",
+        Some(_) => "renamed:    ",
+        None => word(one.change.status()),
+    }
+}
+
+/// The name of what differs, after the one it had before.
+pub(super) fn moved_name(one: &Difference, shown: impl Fn(&[u8]) -> String) -> String {
+    let name = shown(one.change.path.as_bytes());
+    match &one.origin {
+        Some(origin) => format!("{} -> {name}", shown(origin.path.as_bytes())),
+        None => name,
+    }
+}
+
 /// How a change is called where it stands before a name.
 pub(super) fn word(status: Status) -> &'static str {
     match status {
@@ -228,13 +246,10 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
     let name = |path: &RepoPath| Quoting::Raw.text(&show(context, false, &here, path.as_bytes()));
     let staged = lines.iter().map(|line| match line {
         Line::One(at) => {
-            let (one, change) = (&outcome.staged[*at], &outcome.staged[*at].change);
-            let Some(origin) = &one.origin else {
-                return named(change.status(), &change.path, Color::green);
-            };
-            let word = if origin.is_copy { "copied:     " } else { "renamed:    " };
-            let text = format!("{word}{} -> {}", name(&origin.path), name(&change.path));
-            color.green(&text).into_bytes()
+            let one = &outcome.staged[*at];
+            let named =
+                moved_name(one, |bytes| Quoting::Raw.text(&show(context, false, &here, bytes)));
+            color.green(&format!("{}{named}", word_of(one))).into_bytes()
         }
         Line::Directory(folded) => {
             let text = folded_text(folded, &name(&folded.from), &name(&folded.to));
