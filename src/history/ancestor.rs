@@ -5,11 +5,12 @@
 //! looked at first.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashSet};
 
 use crate::hash::Id;
 
-use super::{Graph, GraphCommit};
+use super::graph::Marks;
+use super::{Age, Graph, Number};
 
 /// The best common ancestors of two commits, newest first: those that are not themselves ancestors
 /// of another common one. Several if histories cross, none if they are unrelated.
@@ -19,26 +20,19 @@ pub fn merge_bases<G: Graph>(graph: &G, a: &Id, b: &Id) -> Result<Vec<Id>, G::Er
 
 /// The best common ancestors of `one` and a merge of all `others`, newest first.
 pub fn merge_bases_many<G: Graph>(graph: &G, one: &Id, others: &[Id]) -> Result<Vec<Id>, G::Error> {
-    let mut paint = Paint::new(graph);
-    paint.start(one, FIRST)?;
-    for other in others {
-        paint.start(other, SECOND)?;
-    }
-    while paint.step()?.is_some() {}
-    let common = |painted: &Painted| painted.flags & (BOTH | STALE) == BOTH;
-    let bases = paint.seen.iter().filter(|(_, painted)| common(painted)).map(|(id, _)| *id);
-    let bases = bases.collect();
-    newest_first(graph, maximal(graph, bases)?)
+    let bases = common(graph, graph.number(one)?, &numbers(graph, others)?)?;
+    newest_first(graph, bases)
 }
 
 /// The best common ancestors of all of these together, as an octopus merge needs them.
 pub fn octopus<G: Graph>(graph: &G, commits: &[Id]) -> Result<Vec<Id>, G::Error> {
+    let commits = numbers(graph, commits)?;
     let Some((first, others)) = commits.split_first() else { return Ok(Vec::new()) };
     let mut bases = vec![*first];
     for other in others {
         let mut next = Vec::new();
         for base in bases {
-            next.extend(merge_bases(graph, &base, other)?);
+            next.extend(common(graph, base, &[*other])?);
         }
         bases = maximal(graph, next)?;
     }
@@ -47,14 +41,15 @@ pub fn octopus<G: Graph>(graph: &G, commits: &[Id]) -> Result<Vec<Id>, G::Error>
 
 /// Whether `ancestor` is `descendant` or was recorded on the way to it.
 pub fn is_ancestor<G: Graph>(graph: &G, ancestor: &Id, descendant: &Id) -> Result<bool, G::Error> {
+    let (ancestor, descendant) = (graph.number(ancestor)?, graph.number(descendant)?);
     if ancestor == descendant {
         return Ok(true);
     }
     let mut paint = Paint::new(graph);
-    paint.start(ancestor, FIRST)?;
-    paint.start(descendant, SECOND)?;
-    let lowest = paint.generation(ancestor);
-    if let (Some(lowest), Some(highest)) = (lowest, paint.generation(descendant))
+    paint.add(ancestor, FIRST)?;
+    paint.add(descendant, SECOND)?;
+    let lowest = graph.age(ancestor)?.generation;
+    if let (Some(lowest), Some(highest)) = (lowest, graph.age(descendant)?.generation)
         && lowest >= highest
     {
         return Ok(false);
@@ -70,43 +65,61 @@ pub fn is_ancestor<G: Graph>(graph: &G, ancestor: &Id, descendant: &Id) -> Resul
 
 /// Those of `commits` that no other of them reaches, each once, in the order given.
 pub fn independent<G: Graph>(graph: &G, commits: &[Id]) -> Result<Vec<Id>, G::Error> {
-    let mut unique = Vec::new();
-    for commit in commits {
-        if !unique.contains(commit) {
-            unique.push(*commit);
-        }
-    }
-    maximal(graph, unique)
+    maximal(graph, numbers(graph, commits)?)?.into_iter().map(|commit| graph.id(commit)).collect()
 }
 
-/// Leaves out what another one reaches.
-fn maximal<G: Graph>(graph: &G, mut commits: Vec<Id>) -> Result<Vec<Id>, G::Error> {
+fn numbers<G: Graph>(graph: &G, commits: &[Id]) -> Result<Vec<Number>, G::Error> {
+    commits.iter().map(|commit| graph.number(commit)).collect()
+}
+
+/// The best common ancestors of `one` and a merge of all `others`, in no order.
+fn common<G: Graph>(graph: &G, one: Number, others: &[Number]) -> Result<Vec<Number>, G::Error> {
+    let mut paint = Paint::new(graph);
+    paint.add(one, FIRST)?;
+    for other in others {
+        paint.add(*other, SECOND)?;
+    }
+    let mut found = Vec::new();
+    while let Some(commit) = paint.step()? {
+        if paint.marks.get(commit) & (BOTH | STALE) == BOTH {
+            found.push(commit);
+        }
+    }
+    // Some turned out to lie below another.
+    found.retain(|commit| !paint.has(*commit, STALE));
+    maximal(graph, found)
+}
+
+/// Leaves out what another one reaches, and what was there before.
+fn maximal<G: Graph>(graph: &G, mut commits: Vec<Number>) -> Result<Vec<Number>, G::Error> {
+    let mut seen = HashSet::new();
+    commits.retain(|commit| seen.insert(*commit));
     let mut at = 0;
     while commits.len() > 1 && at < commits.len() {
         let mut paint = Paint::new(graph);
         for (index, commit) in commits.iter().enumerate() {
-            paint.start(commit, if index == at { FIRST } else { SECOND })?;
+            paint.add(*commit, if index == at { FIRST } else { SECOND })?;
         }
         let this = commits[at];
-        let mut is_reached = paint.has(&this, SECOND);
+        let mut is_reached = paint.has(this, SECOND);
         while !is_reached && paint.step()?.is_some() {
-            is_reached = paint.has(&this, SECOND);
+            is_reached = paint.has(this, SECOND);
         }
         if is_reached {
             commits.remove(at);
             continue;
         }
         // What this one reaches is no candidate either, and is known now.
-        commits.retain(|commit| *commit == this || !paint.has(commit, FIRST));
+        commits.retain(|commit| *commit == this || !paint.has(*commit, FIRST));
         at = commits.iter().position(|commit| *commit == this).map_or(0, |index| index + 1);
     }
     Ok(commits)
 }
 
-fn newest_first<G: Graph>(graph: &G, commits: Vec<Id>) -> Result<Vec<Id>, G::Error> {
+fn newest_first<G: Graph>(graph: &G, commits: Vec<Number>) -> Result<Vec<Id>, G::Error> {
     let mut dated = Vec::with_capacity(commits.len());
     for commit in commits {
-        dated.push((Reverse(graph.commit(&commit)?.seconds), commit));
+        dated.push((Reverse(graph.age(commit)?.seconds), graph.id(commit)?));
     }
     dated.sort();
     Ok(dated.into_iter().map(|(_, commit)| commit).collect())
@@ -119,89 +132,73 @@ const BOTH: u8 = FIRST | SECOND;
 const STALE: u8 = 4;
 const QUEUED: u8 = 8;
 
-struct Painted {
-    flags: u8,
-    commit: GraphCommit,
-}
-
 /// Paints commits downwards from two sides until nothing of interest is left.
 ///
 /// No commit above a best common ancestor is stale, so each of them is found from both sides before
 /// the queue holds nothing but stale commits. Some that are no best ones may be found too.
 struct Paint<'g, G> {
     graph: &'g G,
-    seen: HashMap<Id, Painted>,
+    marks: Marks,
     /// By generation, the uncounted ones first, then by date.
-    queue: BinaryHeap<(u32, i64, Id)>,
+    queue: BinaryHeap<(u32, i64, Number)>,
     /// How many in the queue are not stale.
     fresh: usize,
     /// Commits of this generation or below cannot lead to what is looked for.
     lowest: Option<u32>,
+    parents: Vec<Number>,
 }
 
 impl<'g, G: Graph> Paint<'g, G> {
     fn new(graph: &'g G) -> Self {
-        let (seen, queue) = (HashMap::new(), BinaryHeap::new());
-        Self { graph, seen, queue, fresh: 0, lowest: None }
+        let (marks, queue, parents) = (Marks::default(), BinaryHeap::new(), Vec::new());
+        Self { graph, marks, queue, fresh: 0, lowest: None, parents }
     }
 
-    fn start(&mut self, id: &Id, side: u8) -> Result<(), G::Error> {
-        self.add(id, side)
-    }
-
-    fn generation(&self, id: &Id) -> Option<u32> {
-        self.seen.get(id)?.commit.generation
-    }
-
-    fn has(&self, id: &Id, flag: u8) -> bool {
-        self.seen.get(id).is_some_and(|painted| painted.flags & flag != 0)
+    fn has(&self, commit: Number, mark: u8) -> bool {
+        self.marks.get(commit) & mark != 0
     }
 
     /// Paints a commit and, if that is new to it, queues it.
-    fn add(&mut self, id: &Id, flags: u8) -> Result<(), G::Error> {
-        if !self.seen.contains_key(id) {
-            let commit = self.graph.commit(id)?;
-            self.seen.insert(*id, Painted { flags: 0, commit });
-        }
-        let Some(painted) = self.seen.get_mut(id) else { return Ok(()) };
-        if painted.flags & flags == flags {
+    fn add(&mut self, commit: Number, marks: u8) -> Result<(), G::Error> {
+        let painted = self.marks.get_mut(commit);
+        if *painted & marks == marks {
             return Ok(());
         }
-        let was = painted.flags;
-        painted.flags |= flags | QUEUED;
+        let was = *painted;
+        *painted |= marks | QUEUED;
         if was & QUEUED == 0 {
-            let GraphCommit { generation, seconds, .. } = painted.commit;
-            self.queue.push((generation.unwrap_or(u32::MAX), seconds, *id));
-            self.fresh += usize::from(painted.flags & STALE == 0);
-        } else if was & STALE == 0 && flags & STALE != 0 {
+            self.fresh += usize::from(*painted & STALE == 0);
+            let Age { generation, seconds } = self.graph.age(commit)?;
+            self.queue.push((generation.unwrap_or(u32::MAX), seconds, commit));
+        } else if was & STALE == 0 && marks & STALE != 0 {
             self.fresh -= 1;
         }
         Ok(())
     }
 
     /// Looks at one commit; `None` once only stale ones are left.
-    fn step(&mut self) -> Result<Option<()>, G::Error> {
+    fn step(&mut self) -> Result<Option<Number>, G::Error> {
         if self.fresh == 0 {
             return Ok(None);
         }
-        let Some((_, _, id)) = self.queue.pop() else { return Ok(None) };
-        let Some(painted) = self.seen.get_mut(&id) else { return Ok(None) };
-        painted.flags &= !QUEUED;
-        self.fresh -= usize::from(painted.flags & STALE == 0);
-        let mut flags = painted.flags & (BOTH | STALE);
-        if flags & BOTH == BOTH {
-            flags |= STALE;
+        let Some((generation, _, commit)) = self.queue.pop() else { return Ok(None) };
+        let painted = self.marks.get_mut(commit);
+        *painted &= !QUEUED;
+        self.fresh -= usize::from(*painted & STALE == 0);
+        let mut marks = *painted & (BOTH | STALE);
+        if marks & BOTH == BOTH {
+            marks |= STALE;
         }
-        let generation = painted.commit.generation;
-        if let (Some(lowest), Some(generation)) = (self.lowest, generation)
-            && generation <= lowest
-        {
-            return Ok(Some(()));
+        if self.lowest.is_some_and(|lowest| generation <= lowest) {
+            return Ok(Some(commit));
         }
-        for parent in painted.commit.parents.clone() {
-            self.add(&parent, flags)?;
+        let mut parents = std::mem::take(&mut self.parents);
+        self.graph.parents(commit, &mut parents)?;
+        for parent in parents.drain(..) {
+            self.add(parent, marks)?;
         }
-        Ok(Some(()))
+        self.parents = parents;
+        Ok(Some(commit))
     }
 }
 
@@ -221,10 +218,11 @@ mod tests {
 
     /// A graph that counts generations for the first so many commits, and what is asked.
     struct Counted<'w> {
+        commits: Commits<'w, World>,
         world: &'w World,
         generations: Vec<u32>,
         counted: usize,
-        asked: RefCell<Vec<Id>>,
+        asked: RefCell<BTreeSet<Number>>,
     }
 
     impl<'w> Counted<'w> {
@@ -234,19 +232,36 @@ mod tests {
                 let above = plan.parents.iter().map(|parent| generations[*parent]).max();
                 generations.push(above.unwrap_or(0) + 1);
             }
-            Self { world, generations, counted, asked: RefCell::default() }
+            let (commits, asked) = (Commits::new(world), RefCell::default());
+            Self { commits, world, generations, counted, asked }
         }
     }
 
     impl Graph for Counted<'_> {
         type Error = codec::Error;
 
-        fn commit(&self, id: &Id) -> Result<GraphCommit, codec::Error> {
-            self.asked.borrow_mut().push(*id);
-            let number = self.world.number(id);
-            let mut commit = Commits(self.world).commit(id)?;
-            commit.generation = (number < self.counted).then(|| self.generations[number]);
-            Ok(commit)
+        fn number(&self, id: &Id) -> Result<Number, codec::Error> {
+            self.commits.number(id)
+        }
+
+        fn id(&self, commit: Number) -> Result<Id, codec::Error> {
+            self.commits.id(commit)
+        }
+
+        fn age(&self, commit: Number) -> Result<Age, codec::Error> {
+            self.asked.borrow_mut().insert(commit);
+            let number = self.world.number(&self.commits.id(commit)?);
+            let generation = (number < self.counted).then(|| self.generations[number]);
+            Ok(Age { generation, ..self.commits.age(commit)? })
+        }
+
+        fn parents(&self, commit: Number, into: &mut Vec<Number>) -> Result<(), codec::Error> {
+            self.asked.borrow_mut().insert(commit);
+            self.commits.parents(commit, into)
+        }
+
+        fn tree(&self, commit: Number) -> Result<Id, codec::Error> {
+            self.commits.tree(commit)
         }
     }
 
@@ -310,7 +325,7 @@ mod tests {
             let plans = history(&mut random, 60, clocks);
             write_to_git(&git, &plans);
             let world = World::of(&plans);
-            let graph = Commits(&world);
+            let graph = Commits::new(&world);
             let of_git = |arguments: &[&str], some: &[usize]| -> Vec<usize> {
                 let names: Vec<String> = some.iter().map(|number| format!("c{number}")).collect();
                 let mut command = arguments.to_vec();

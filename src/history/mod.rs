@@ -7,6 +7,7 @@
 
 pub mod ancestor;
 pub mod dates;
+pub mod drawing;
 mod graph;
 mod losses;
 pub mod reachable;
@@ -23,7 +24,7 @@ use crate::object::{Entry, Source};
 use crate::path::RepoPath;
 
 pub use crate::store::{Move, Target};
-pub use graph::{Commits, Graph, GraphCommit};
+pub use graph::{Age, Commits, Graph, Number};
 pub use losses::{Loss, losses};
 pub use stored::StoredGraph;
 

@@ -35,8 +35,8 @@ where
     };
     let request = Request {
         base,
-        ours: graph.commit(&ours)?.tree,
-        theirs: graph.commit(&theirs)?.tree,
+        ours: graph.tree(graph.number(&ours)?)?,
+        theirs: graph.tree(graph.number(&theirs)?)?,
         options,
         driver,
     };
@@ -73,7 +73,7 @@ where
         let mut tree: Option<Id> = None;
         let mut merged: Vec<Id> = Vec::new();
         for next in bases.into_iter().rev() {
-            let next_tree = self.graph.commit(&next)?.tree;
+            let next_tree = self.graph.tree(self.graph.number(&next)?)?;
             let Some(tree_so_far) = tree else {
                 tree = Some(next_tree);
                 merged.push(next);

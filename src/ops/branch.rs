@@ -95,7 +95,9 @@ pub fn delete(
         }
         if force == Force::No {
             let is_kept = match repo.head().commit() {
-                Some(head) => ancestor::is_ancestor(&StoredGraph::open(repo.store()), &id, &head)?,
+                Some(head) => StoredGraph::ask(repo.store(), |graph| {
+                    ancestor::is_ancestor(graph, &id, &head)
+                })?,
                 None => false,
             };
             if !is_kept {

@@ -1,19 +1,20 @@
 //! History: the commits that lead to some and not to others, newest first.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use bstr::ByteSlice;
 
 use crate::hash::{Id, Kind};
-use crate::history::walk::{self, Direction, Follow, Merges, Walk, same_along};
-use crate::history::{Graph, GraphCommit};
+use crate::history::walk::{self, Direction, Follow, Merges, Order, Step, Walk, same_along};
+use crate::history::{Commits, Graph, StoredGraph};
 use crate::object::{Commit, Source, Tag};
 use crate::path::Pathspec;
 use crate::repo::{Head, Repository};
 use crate::store::{self, Store};
 
 use super::{Error, branch, tag};
+
+pub use crate::history::Number;
 
 /// Which commits.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Options {
     pub exclude: Vec<Id>,
     /// Only commits that change these paths.
     pub paths: Pathspec,
+    /// In which order.
+    pub order: Order,
     /// From which end.
     pub direction: Direction,
     /// Which parents are followed.
@@ -53,11 +56,79 @@ pub fn run<E>(
 where
     E: From<Error> + From<store::Error>,
 {
-    let graph = Kept { store: repo.store(), commits: RefCell::default() };
     let store = repo.store();
+    let is_listed = !options.exclude.is_empty() || options.order != Order::Time;
+    if !is_listed && options.paths.is_all() {
+        // All that is walked is shown, but for a little: so the commits themselves are walked.
+        let graph = Commits::keeping(store);
+        let keep = |step: &Step, keep: &Chosen| graph.with(step.number, |commit| keep.has(commit));
+        for step in walk(&graph, store, options, &keep) {
+            let step = step?;
+            visit(&step.id, &graph.take(step.number)?)?;
+        }
+        return Ok(());
+    }
+    let mut visited = 0;
+    StoredGraph::ask(store, |graph| {
+        let keep = chosen_in(store);
+        // Asked again, the graph gives the same answer, of which some has been told.
+        for step in walk(graph, store, options, &keep).skip(visited) {
+            let step = step?;
+            visit(&step.id, &store.object(&step.id)?)?;
+            visited += 1;
+        }
+        Ok(())
+    })
+}
+
+/// A commit as it hangs together with others that are shown.
+#[derive(Clone, Debug)]
+pub struct Connected {
+    /// The commit.
+    pub id: Id,
+    /// What stands for it in a drawing.
+    pub number: Number,
+    /// Those that its lines lead to.
+    pub parents: Vec<Number>,
+}
+
+/// Tells `visit` every commit, none before those that follow it, and how they hang together.
+pub fn connected<E>(
+    repo: &Repository,
+    options: &Options,
+    visit: &mut dyn FnMut(&Connected, &Commit) -> Result<(), E>,
+) -> Result<(), E>
+where
+    E: From<Error> + From<store::Error>,
+{
+    let store = repo.store();
+    let mut visited = 0;
+    StoredGraph::ask(store, |graph| {
+        let keep = chosen_in(store);
+        for shown in walk(graph, store, options, &keep).connected().skip(visited) {
+            let (Step { id, number }, parents) = shown?;
+            visit(&Connected { id, number, parents }, &store.object(&id)?)?;
+            visited += 1;
+        }
+        Ok(())
+    })
+}
+
+fn chosen_in(store: &Store) -> impl Fn(&Step, &Chosen) -> Result<bool, store::Error> {
+    move |step, chosen| Ok(chosen.has(&store.object(&step.id)?))
+}
+
+/// The walk that the options ask for; `keep` says of a commit whether its words are asked for.
+fn walk<'g, G: Graph<Error = store::Error>>(
+    graph: &'g G,
+    store: &'g Store,
+    options: &'g Options,
+    keep: &'g impl Fn(&Step, &Chosen) -> Result<bool, store::Error>,
+) -> Walk<'g, G> {
     let walk_options = walk::Options {
         include: options.include.clone(),
         exclude: options.exclude.clone(),
+        order: options.order,
         direction: options.direction,
         follow: options.follow,
         merges: options.merges,
@@ -65,74 +136,41 @@ where
         until: options.until,
         skip: options.skip,
         limit: options.limit,
-        ..walk::Options::default()
     };
-    let mut walk = Walk::new(&graph, walk_options);
+    let mut walk = Walk::new(graph, walk_options);
     if !options.paths.is_all() {
         walk = walk.along(|before, after| same_along(store, &options.paths, before, after));
     }
     if !options.authors.is_empty() || !options.messages.is_empty() {
+        let chosen = Chosen::new(options);
+        walk = walk.keeping(move |step| keep(step, &chosen));
+    }
+    walk
+}
+
+/// Which commits are shown, by their words.
+struct Chosen {
+    authors: Vec<Vec<u8>>,
+    messages: Vec<Vec<u8>>,
+}
+
+impl Chosen {
+    fn new(options: &Options) -> Self {
         let lower = |words: &[String]| -> Vec<Vec<u8>> {
             words.iter().map(|word| word.to_lowercase().into_bytes()).collect()
         };
-        let (authors, messages) = (lower(&options.authors), lower(&options.messages));
-        let graph = &graph;
-        walk = walk.keeping(move |step| {
-            graph.with(&step.id, |commit| {
-                let author = [&commit.author.name[..], b" <", &commit.author.email, b">"].concat();
-                contains_any(&author, &authors) && contains_any(&commit.message, &messages)
-            })
-        });
+        Self { authors: lower(&options.authors), messages: lower(&options.messages) }
     }
-    for step in walk {
-        let id = step?.id;
-        let commit = graph.take(&id)?;
-        visit(&id, &commit)?;
+
+    fn has(&self, commit: &Commit) -> bool {
+        let author = [&commit.author.name[..], b" <", &commit.author.email, b">"].concat();
+        contains_any(&author, &self.authors) && contains_any(&commit.message, &self.messages)
     }
-    Ok(())
 }
 
 fn contains_any(text: &[u8], words: &[Vec<u8>]) -> bool {
     let text = text.to_lowercase();
     words.is_empty() || words.iter().any(|word| text.contains_str(word))
-}
-
-/// The graph as the commits themselves tell it; each is decoded once and kept until it is shown.
-struct Kept<'s> {
-    store: &'s Store,
-    commits: RefCell<HashMap<Id, Commit>>,
-}
-
-impl Kept<'_> {
-    fn with<T>(&self, id: &Id, use_it: impl FnOnce(&Commit) -> T) -> Result<T, store::Error> {
-        if let Some(commit) = self.commits.borrow().get(id) {
-            return Ok(use_it(commit));
-        }
-        Ok(use_it(&self.store.object(id)?))
-    }
-
-    fn take(&self, id: &Id) -> Result<Commit, store::Error> {
-        match self.commits.borrow_mut().remove(id) {
-            Some(commit) => Ok(commit),
-            None => self.store.object(id),
-        }
-    }
-}
-
-impl Graph for Kept<'_> {
-    type Error = store::Error;
-
-    fn commit(&self, id: &Id) -> Result<GraphCommit, store::Error> {
-        let commit: Commit = self.store.object(id)?;
-        let known = GraphCommit {
-            parents: commit.parents.clone(),
-            generation: None,
-            seconds: commit.committer.seconds,
-            tree: commit.tree,
-        };
-        self.commits.borrow_mut().insert(*id, commit);
-        Ok(known)
-    }
 }
 
 /// A name of a commit, as it stands beside it in a log.

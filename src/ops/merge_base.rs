@@ -29,10 +29,7 @@ pub fn is_ancestor(repo: &Repository, ancestor: &Id, descendant: &Id) -> Result<
 
 fn ask<T>(
     repo: &Repository,
-    question: impl FnOnce(&StoredGraph<'_>) -> Result<T, store::Error>,
+    question: impl FnMut(&StoredGraph<'_>) -> Result<T, store::Error>,
 ) -> Result<T, Error> {
-    let graph = StoredGraph::open(repo.store());
-    let answer = question(&graph);
-    graph.save();
-    Ok(answer?)
+    Ok(StoredGraph::ask(repo.store(), question)?)
 }

@@ -45,10 +45,9 @@ pub fn set(
     words: &[String],
     monitor: &dyn Monitor,
 ) -> Result<RevisionSet, Error> {
-    let graph = StoredGraph::open(repo.store());
-    let set = ask(repo, monitor, |revisions| revisions.set(words, &graph));
-    graph.save();
-    set
+    StoredGraph::ask(repo.store(), |graph| {
+        ask(repo, monitor, |revisions| revisions.set(words, graph))
+    })
 }
 
 fn ask<'r, T>(

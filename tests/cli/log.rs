@@ -99,3 +99,66 @@ fn the_reflog_says_where_a_ref_has_been() {
     assert_eq!(world.says("reflog main -n 1").lines().count(), 1);
     world.run("reflog nothing").fails(128);
 }
+
+/// `main` and `side` fork at `base`; `left` merges them.
+fn forked() -> World {
+    let world = World::with(&["base: a=1"]);
+    world.run("branch side").ok();
+    world.write("b", "main\n");
+    world.commit("on main");
+    world.run("switch -q side").ok();
+    world.write("c", "side\n");
+    world.commit("on side");
+    world.record_merge("left", &["main", "side"]);
+    world
+}
+
+#[test]
+fn a_graph_shows_how_commits_follow_each_other() {
+    let world = forked();
+    assert_eq!(
+        world.says("log --graph --format=%s left"),
+        "*   left\n|\\  \n| * on side\n* | on main\n|/  \n* base"
+    );
+    let text = world.says("log --graph --oneline --decorate=no --all --date-order -- c");
+    assert!(text.starts_with("* ") && text.lines().count() == 1, "{text}");
+    world.run("log --graph --reverse").fails(129);
+    world.run("log --graph --json").fails(129);
+}
+
+#[test]
+fn what_stands_beside_a_graph_does_not_disturb_it() {
+    let world = forked();
+    let id = |name: &str| world.says(&format!("rev-parse {name}"));
+    let text = world.says("log --graph --format=short --name-status --no-decorate left -n2");
+    assert_eq!(
+        text,
+        format!(
+            "*   commit {}\n|\\  Merge: {} {}\n| | Author: Ada <ada@example.org>\n| | \n\
+             | |     left\n| | \n| * commit {}\n| | Author: Ada <ada@example.org>\n| | \n\
+             | |     on side\n| | \n| | A\tc",
+            id("left"),
+            &id("main")[..8],
+            &id("side")[..8],
+            id("side"),
+        )
+    );
+    let colored = world.says("log --graph --format=%s --color=always left");
+    assert!(colored.contains("\x1b[") && colored.contains("left"), "{colored}");
+}
+
+#[test]
+fn commits_are_chosen_by_refs_and_ordered_as_asked() {
+    let world = forked();
+    world.run("tag v1 main").ok();
+    assert_eq!(world.says("log --format=%s --branches=si*"), "on side\nbase");
+    assert_eq!(world.says("log --format=%s --tags"), "on main\nbase");
+    assert_eq!(world.says("log --format=%s --tags=x*"), "");
+    assert_eq!(world.says("log --format=%s --branches --no-merges"), "on side\non main\nbase");
+    assert_eq!(world.says("log --format=%s --topo-order left"), "left\non side\non main\nbase");
+    assert_eq!(world.says("log --format=%s --date-order left ^main"), "left\non side");
+    assert_eq!(world.says("log --format=%s --first-parent left"), "left\non main\nbase");
+    let full = world.says("log --oneline --decorate=full -1 main");
+    assert!(full.contains("(tag: refs/tags/v1, refs/heads/main)"), "{full}");
+    assert!(!world.says("log --oneline --no-decorate -1 main").contains("main)"));
+}

@@ -235,7 +235,7 @@ impl<N: Names> Revisions<'_, N> {
             text: text(),
             why,
         })?;
-        let graph = Commits(self.names);
+        let graph = Commits::new(self.names);
         for step in Walk::new(&graph, Options { include, ..Options::default() }) {
             let id = step?.id;
             let commit: Commit = self.names.object(&id)?;

@@ -6,9 +6,9 @@ use super::*;
 use crate::hash::{Kind, Prefix};
 use crate::history::testing::{Clocks, Git, Plan, Random, World, history, write_to_git};
 use crate::history::walk::{Options, Walk};
-use crate::history::{Commits, Graph, Move, Target};
+use crate::history::{Commits, Move, Target};
 use crate::object::tree::find;
-use crate::object::{Object, Tag};
+use crate::object::{Commit, Object, Source, Tag};
 
 #[derive(Debug)]
 struct Utc;
@@ -207,8 +207,9 @@ fn revisions_mean_what_git_says_they_mean() {
         });
         texts.extend(searches.map(String::from));
         let answers = answers.into_iter().chain(alone.iter().map(String::as_str));
-        let time =
-            |id: &Id| Commits(&world).commit(id).map(|commit| commit.seconds).unwrap_or_default();
+        let time = |id: &Id| {
+            world.object::<Commit>(id).map(|commit| commit.committer.seconds).unwrap_or_default()
+        };
         for (text, theirs) in texts.iter().zip(answers) {
             let ours = look(&world, text);
             let theirs = same.get(theirs);
@@ -259,7 +260,7 @@ fn word(random: &mut Random) -> String {
 fn sets_hold_what_git_says_they_hold() {
     let mut random = Random(22);
     let Some(Twins { git, world, .. }) = twins(&mut random, Clocks::Right) else { return };
-    let graph = Commits(&world);
+    let graph = Commits::new(&world);
     let mut filled = 0;
     for _ in 0..400 {
         let words: Vec<String> = (0..=random.below(3)).map(|_| word(&mut random)).collect();

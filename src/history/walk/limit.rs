@@ -8,10 +8,10 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use crate::hash::Id;
-use crate::history::{Graph, GraphCommit};
+use crate::history::graph::Marks;
+use crate::history::{Graph, Number};
 
-use super::{Follow, Followed, Options, Order, Same, Step, simplify};
+use super::{Follow, Followed, Options, Order, Same, simplify};
 
 /// How many left-out commits are looked at after the last one of interest.
 const SLOP: u8 = 5;
@@ -23,30 +23,16 @@ const BOTTOM: u8 = 2;
 const SEEN: u8 = 4;
 const QUEUED: u8 = 8;
 const SAME: u8 = 16;
-
-#[derive(Default)]
-struct Known {
-    flags: u8,
-    commit: Option<GraphCommit>,
-    /// Of its parents, the only one that is followed.
-    only: Option<usize>,
-}
-
-impl Known {
-    fn parents(&self) -> &[Id] {
-        match (&self.commit, self.only) {
-            (None, _) => &[],
-            (Some(commit), None) => &commit.parents,
-            (Some(commit), Some(only)) => &commit.parents[only..=only],
-        }
-    }
-}
+/// It was met: what it follows may be left out with it.
+const LOADED: u8 = 32;
+const LISTED: u8 = 64;
 
 /// Commits that have been listed.
 pub(super) struct Limit {
-    known: HashMap<Id, Known>,
+    marks: Marks,
+    only: HashMap<Number, usize>,
     /// The last one comes first.
-    listed: Vec<Id>,
+    listed: Vec<(Number, i64)>,
 }
 
 impl Limit {
@@ -58,28 +44,76 @@ impl Limit {
         let mut listing = Listing {
             graph,
             options,
-            known: HashMap::new(),
+            marks: Marks::default(),
+            only: HashMap::new(),
             queue: BinaryHeap::new(),
             queued: 0,
             interesting: 0,
         };
         let mut listed = listing.list(same)?;
-        let known = listing.known;
         match options.order {
             Order::Time => {}
-            Order::Topological => listed = sorted(&known, &listed, &mut Latest::default()),
-            Order::TopologicalByTime => listed = sorted(&known, &listed, &mut Newest::default()),
+            Order::Topological => listed = listing.sorted(&listed, &mut Latest::default())?,
+            Order::TopologicalByTime => listed = listing.sorted(&listed, &mut Newest::default())?,
         }
         listed.reverse();
-        Ok(Self { known, listed })
+        Ok(Self { marks: listing.marks, only: listing.only, listed })
+    }
+
+    /// The commit, if it was listed and is not left out.
+    pub(super) fn listed<G: Graph>(
+        &self,
+        graph: &G,
+        commit: Number,
+    ) -> Result<Option<Followed>, G::Error> {
+        let marks = self.marks.get(commit);
+        if marks & (LISTED | LEFT_OUT) != LISTED {
+            return Ok(None);
+        }
+        let seconds = graph.age(commit)?.seconds;
+        Ok(Some(Followed { commit, seconds, is_same: marks & SAME != 0 }))
+    }
+
+    /// The first commit, from `parent` down along the only line that is followed, that changes
+    /// something; `None` if there is none, or the line from `commit` to `parent` is not followed.
+    pub(super) fn next_below<G: Graph>(
+        &self,
+        graph: &G,
+        follow: Follow,
+        commit: Number,
+        parent: Number,
+    ) -> Result<Option<Number>, G::Error> {
+        let mut parents = Vec::new();
+        let mut followed = |commit: Number| -> Result<Vec<Number>, G::Error> {
+            parents.clear();
+            graph.parents(commit, &mut parents)?;
+            if follow == Follow::First {
+                parents.truncate(1);
+            }
+            Ok(match self.only.get(&commit) {
+                Some(only) => vec![parents[*only]],
+                None => parents.clone(),
+            })
+        };
+        if !followed(commit)?.contains(&parent) {
+            return Ok(None);
+        }
+        let mut next = parent;
+        while self.marks.get(next) & (SAME | LEFT_OUT) == SAME {
+            match followed(next)?[..] {
+                [below] => next = below,
+                [] => return Ok(None),
+                _ => break,
+            }
+        }
+        Ok(Some(next))
     }
 
     pub(super) fn next(&mut self) -> Option<Followed> {
-        while let Some(id) = self.listed.pop() {
-            let known = self.known.get_mut(&id)?;
-            if known.flags & LEFT_OUT == 0 {
-                let is_same = known.flags & SAME != 0;
-                return Some(Followed { step: Step { id, commit: known.commit.take()? }, is_same });
+        while let Some((commit, seconds)) = self.listed.pop() {
+            let marks = self.marks.get(commit);
+            if marks & LEFT_OUT == 0 {
+                return Some(Followed { commit, seconds, is_same: marks & SAME != 0 });
             }
         }
         None
@@ -89,34 +123,43 @@ impl Limit {
 struct Listing<'w, G> {
     graph: &'w G,
     options: &'w Options,
-    known: HashMap<Id, Known>,
+    marks: Marks,
+    /// Of the parents of a commit, the only one that is followed.
+    only: HashMap<Number, usize>,
     /// Newest first; of one age, the one that came first.
-    queue: BinaryHeap<(i64, Reverse<u64>, Id)>,
+    queue: BinaryHeap<(i64, Reverse<u64>, Number)>,
     queued: u64,
     /// How many in the queue are not left out.
     interesting: usize,
 }
 
 impl<G: Graph> Listing<'_, G> {
-    fn list(&mut self, same: &mut Option<Same<'_, G::Error>>) -> Result<Vec<Id>, G::Error> {
-        let (exclude, include) = (&self.options.exclude, &self.options.include);
-        for id in exclude {
-            self.load(id)?;
-            self.leave_out(id);
-            self.known.entry(*id).or_default().flags |= BOTTOM;
-            self.leave_out_parents(id);
+    fn list(
+        &mut self,
+        same: &mut Option<Same<'_, G::Error>>,
+    ) -> Result<Vec<(Number, i64)>, G::Error> {
+        let mut tips = Vec::new();
+        for id in &self.options.include {
+            tips.push(self.graph.number(id)?);
         }
-        for id in include.iter().chain(exclude) {
-            self.enqueue(id)?;
+        for id in &self.options.exclude {
+            let commit = self.graph.number(id)?;
+            self.leave_out(commit);
+            self.marks.add(commit, BOTTOM | LOADED);
+            self.leave_out_parents(commit)?;
+            tips.push(commit);
+        }
+        for commit in tips {
+            self.enqueue(commit)?;
         }
         let mut listed = Vec::new();
         let (mut slop, mut last) = (SLOP, i64::MAX);
-        while let Some((seconds, _, id)) = self.pop() {
+        while let Some((seconds, _, commit)) = self.pop() {
             if self.options.since.is_some_and(|since| seconds < since) {
-                self.leave_out(&id);
+                self.leave_out(commit);
             }
-            if self.is_left_out(&id) {
-                self.follow_left_out(&id)?;
+            if self.is_left_out(commit) {
+                self.follow_left_out(commit)?;
                 slop = match self.queue.peek() {
                     None => 0,
                     Some((next, ..)) if last <= *next || self.interesting > 0 => SLOP,
@@ -127,179 +170,208 @@ impl<G: Graph> Listing<'_, G> {
                 }
                 continue;
             }
-            self.follow(&id, same)?;
+            self.follow(commit, same)?;
             // Parents of a commit that is too new are listed, but it does not stand between them.
             if self.options.until.is_none_or(|until| seconds <= until) {
                 last = seconds;
-                listed.push(id);
+                self.marks.add(commit, LISTED);
+                listed.push((commit, seconds));
             }
         }
         self.settle(&listed)?;
         Ok(listed)
     }
 
-    fn pop(&mut self) -> Option<(i64, Reverse<u64>, Id)> {
+    fn pop(&mut self) -> Option<(i64, Reverse<u64>, Number)> {
         let turn = self.queue.pop()?;
-        let known = self.known.entry(turn.2).or_default();
-        known.flags &= !QUEUED;
-        self.interesting -= usize::from(known.flags & LEFT_OUT == 0);
+        let marks = self.marks.get_mut(turn.2);
+        *marks &= !QUEUED;
+        self.interesting -= usize::from(*marks & LEFT_OUT == 0);
         Some(turn)
     }
 
-    fn enqueue(&mut self, id: &Id) -> Result<(), G::Error> {
-        let seconds = self.load(id)?;
-        let known = self.known.entry(*id).or_default();
-        if known.flags & SEEN == 0 {
-            known.flags |= SEEN | QUEUED;
+    fn enqueue(&mut self, commit: Number) -> Result<(), G::Error> {
+        if self.marks.get(commit) & SEEN == 0 {
+            self.marks.add(commit, SEEN | LOADED | QUEUED);
             self.queued += 1;
-            self.interesting += usize::from(known.flags & LEFT_OUT == 0);
-            self.queue.push((seconds, Reverse(self.queued), *id));
+            self.interesting += usize::from(!self.is_left_out(commit));
+            self.queue.push((self.graph.age(commit)?.seconds, Reverse(self.queued), commit));
         }
         Ok(())
     }
 
-    /// Reads a commit unless that was done; gives its time.
-    fn load(&mut self, id: &Id) -> Result<i64, G::Error> {
-        let known = self.known.entry(*id).or_default();
-        if let Some(commit) = &known.commit {
-            return Ok(commit.seconds);
-        }
-        let commit = self.graph.commit(id)?;
-        let seconds = commit.seconds;
-        known.commit = Some(commit);
-        Ok(seconds)
-    }
-
-    fn is_left_out(&self, id: &Id) -> bool {
-        self.known.get(id).is_some_and(|known| known.flags & LEFT_OUT != 0)
+    fn is_left_out(&self, commit: Number) -> bool {
+        self.marks.get(commit) & LEFT_OUT != 0
     }
 
     /// Leaves a commit out; says whether that is new.
-    fn leave_out(&mut self, id: &Id) -> bool {
-        let known = self.known.entry(*id).or_default();
-        if known.flags & LEFT_OUT != 0 {
-            return false;
-        }
-        known.flags |= LEFT_OUT;
-        self.interesting -= usize::from(known.flags & QUEUED != 0);
-        true
+    fn leave_out(&mut self, commit: Number) -> bool {
+        let is_new = self.marks.add(commit, LEFT_OUT);
+        self.interesting -= usize::from(is_new && self.marks.get(commit) & QUEUED != 0);
+        is_new
     }
 
-    /// Leaves out what a commit follows, as far down as it is known by now.
-    fn leave_out_parents(&mut self, id: &Id) {
-        let mut open = vec![*id];
-        while let Some(id) = open.pop() {
-            let parents =
-                self.known.get(&id).map_or_else(Vec::new, |known| known.parents().to_vec());
-            for parent in parents {
-                if self.leave_out(&parent) {
+    /// Leaves out what a commit follows, as far down as it was met by now.
+    fn leave_out_parents(&mut self, commit: Number) -> Result<(), G::Error> {
+        let (mut open, mut parents) = (vec![commit], Vec::new());
+        while let Some(commit) = open.pop() {
+            if self.marks.get(commit) & LOADED == 0 {
+                continue;
+            }
+            self.followed(commit, &mut parents)?;
+            for parent in parents.drain(..) {
+                if self.leave_out(parent) {
                     open.push(parent);
                 }
             }
         }
-    }
-
-    fn parents(&self, id: &Id) -> Vec<Id> {
-        let commit = self.known.get(id).and_then(|known| known.commit.as_ref());
-        commit.map_or_else(Vec::new, |commit| commit.parents.clone())
-    }
-
-    fn follow_left_out(&mut self, id: &Id) -> Result<(), G::Error> {
-        for parent in self.parents(id) {
-            self.leave_out(&parent);
-            self.load(&parent)?;
-            self.leave_out_parents(&parent);
-            self.enqueue(&parent)?;
-        }
-        self.leave_out_parents(id);
         Ok(())
     }
 
-    fn follow(&mut self, id: &Id, same: &mut Option<Same<'_, G::Error>>) -> Result<(), G::Error> {
-        let mut parents = self.parents(id);
+    fn follow_left_out(&mut self, commit: Number) -> Result<(), G::Error> {
+        let mut parents = Vec::new();
+        self.graph.parents(commit, &mut parents)?;
+        for parent in parents {
+            self.leave_out(parent);
+            self.marks.add(parent, LOADED);
+            self.leave_out_parents(parent)?;
+            self.enqueue(parent)?;
+        }
+        self.leave_out_parents(commit)
+    }
+
+    /// The parents of a commit that are followed.
+    fn followed(&self, commit: Number, into: &mut Vec<Number>) -> Result<(), G::Error> {
+        self.graph.parents(commit, into)?;
+        if let Some(only) = self.only.get(&commit) {
+            let only = into[*only];
+            into.clear();
+            into.push(only);
+        }
+        Ok(())
+    }
+
+    fn follow(
+        &mut self,
+        commit: Number,
+        same: &mut Option<Same<'_, G::Error>>,
+    ) -> Result<(), G::Error> {
+        let mut parents = Vec::new();
+        self.graph.parents(commit, &mut parents)?;
         if self.options.follow == Follow::First {
             parents.truncate(1);
         }
         if let Some(same) = same {
-            let mut trees = Vec::new();
+            let mut compared = Vec::new();
             for parent in &parents {
-                self.load(parent)?;
-                let known = self.known.entry(*parent).or_default();
-                let is_relevant = known.flags & (LEFT_OUT | BOTTOM) != LEFT_OUT;
-                trees.extend(known.commit.as_ref().map(|commit| (commit.tree, is_relevant)));
+                self.marks.add(*parent, LOADED);
+                let is_relevant = self.marks.get(*parent) & (LEFT_OUT | BOTTOM) != LEFT_OUT;
+                compared.push((*parent, is_relevant));
             }
-            let known = self.known.entry(*id).or_default();
-            if let Some(commit) = &known.commit {
-                let simplified = simplify(same, &commit.tree, &trees, self.options.follow)?;
-                known.only = simplified.only;
-                known.flags |= if simplified.is_same { SAME } else { 0 };
-                if let Some(only) = simplified.only {
-                    parents = vec![parents[only]];
-                }
+            let simplified = simplify(same, commit, &compared, self.options.follow)?;
+            if simplified.is_same {
+                self.marks.add(commit, SAME);
+            }
+            if let Some(only) = simplified.only {
+                self.only.insert(commit, only);
+                parents = vec![parents[only]];
             }
         }
         for parent in parents {
-            self.enqueue(&parent)?;
+            self.enqueue(parent)?;
         }
         Ok(())
     }
 
     /// Follows left-out commits down to the lowest generation that is listed. Without generations
     /// this would be the whole history, and the slop must do.
-    fn settle(&mut self, listed: &[Id]) -> Result<(), G::Error> {
-        let generation = |known: &HashMap<Id, Known>, id: &Id| {
-            known.get(id).and_then(|known| known.commit.as_ref()?.generation)
-        };
-        let shown = listed.iter().filter(|id| !self.is_left_out(id));
-        let Some(lowest) = shown.filter_map(|id| generation(&self.known, id)).min() else {
-            return Ok(());
-        };
-        let mut open = BinaryHeap::new();
-        for (.., id) in &self.queue {
-            let Some(generation) = generation(&self.known, id) else { return Ok(()) };
-            open.push((generation, *id));
+    fn settle(&mut self, listed: &[(Number, i64)]) -> Result<(), G::Error> {
+        let mut lowest = None;
+        for (commit, _) in listed.iter().filter(|(commit, _)| !self.is_left_out(*commit)) {
+            let Some(generation) = self.graph.age(*commit)?.generation else { return Ok(()) };
+            lowest = Some(lowest.map_or(generation, |lowest: u32| lowest.min(generation)));
         }
-        while let Some((generation, id)) = open.pop() {
+        let Some(lowest) = lowest else { return Ok(()) };
+        let mut open = BinaryHeap::new();
+        for (.., commit) in &self.queue {
+            let Some(generation) = self.graph.age(*commit)?.generation else { return Ok(()) };
+            open.push((generation, *commit));
+        }
+        let mut parents = Vec::new();
+        while let Some((generation, commit)) = open.pop() {
             if generation <= lowest {
                 break;
             }
-            for parent in self.parents(&id) {
-                self.leave_out(&parent);
-                self.load(&parent)?;
-                self.leave_out_parents(&parent);
-                let known = self.known.entry(parent).or_default();
-                if known.flags & SEEN == 0 {
-                    known.flags |= SEEN;
-                    let counted = known.commit.as_ref().and_then(|commit| commit.generation);
-                    open.push((counted.unwrap_or(0), parent));
+            self.graph.parents(commit, &mut parents)?;
+            for parent in parents.drain(..) {
+                self.leave_out(parent);
+                self.marks.add(parent, LOADED);
+                self.leave_out_parents(parent)?;
+                if self.marks.add(parent, SEEN) {
+                    open.push((self.graph.age(parent)?.generation.unwrap_or(0), parent));
                 }
             }
         }
         Ok(())
     }
+
+    /// The same commits with no parent before any of its children.
+    fn sorted(
+        &self,
+        listed: &[(Number, i64)],
+        ready: &mut impl Ready,
+    ) -> Result<Vec<(Number, i64)>, G::Error> {
+        let mut children: HashMap<Number, usize> =
+            listed.iter().map(|(commit, _)| (*commit, 0)).collect();
+        let mut parents = Vec::new();
+        for (commit, _) in listed {
+            self.followed(*commit, &mut parents)?;
+            for parent in parents.drain(..) {
+                if let Some(count) = children.get_mut(&parent) {
+                    *count += 1;
+                }
+            }
+        }
+        let tips = listed.iter().filter(|(commit, _)| children.get(commit) == Some(&0));
+        ready.start(tips.copied().collect());
+        let mut sorted = Vec::with_capacity(listed.len());
+        while let Some((commit, seconds)) = ready.pop() {
+            self.followed(commit, &mut parents)?;
+            for parent in parents.drain(..) {
+                if let Some(count) = children.get_mut(&parent) {
+                    *count -= 1;
+                    if *count == 0 {
+                        ready.push(parent, self.graph.age(parent)?.seconds);
+                    }
+                }
+            }
+            sorted.push((commit, seconds));
+        }
+        Ok(sorted)
+    }
 }
 
 /// Commits whose children have all been put in order, and which of them comes next.
 trait Ready {
-    fn start(&mut self, tips: Vec<(i64, Id)>);
-    fn push(&mut self, seconds: i64, id: Id);
-    fn pop(&mut self) -> Option<Id>;
+    fn start(&mut self, tips: Vec<(Number, i64)>);
+    fn push(&mut self, commit: Number, seconds: i64);
+    fn pop(&mut self) -> Option<(Number, i64)>;
 }
 
 /// The one that became ready last.
 #[derive(Default)]
-struct Latest(Vec<Id>);
+struct Latest(Vec<(Number, i64)>);
 
 impl Ready for Latest {
-    fn start(&mut self, tips: Vec<(i64, Id)>) {
-        self.0.extend(tips.into_iter().rev().map(|(_, id)| id));
+    fn start(&mut self, tips: Vec<(Number, i64)>) {
+        self.0.extend(tips.into_iter().rev());
     }
 
-    fn push(&mut self, _: i64, id: Id) {
-        self.0.push(id);
+    fn push(&mut self, commit: Number, seconds: i64) {
+        self.0.push((commit, seconds));
     }
 
-    fn pop(&mut self) -> Option<Id> {
+    fn pop(&mut self) -> Option<(Number, i64)> {
         self.0.pop()
     }
 }
@@ -307,52 +379,23 @@ impl Ready for Latest {
 /// The newest; of one age, the one that became ready first.
 #[derive(Default)]
 struct Newest {
-    queue: BinaryHeap<(i64, Reverse<usize>, Id)>,
+    queue: BinaryHeap<(i64, Reverse<usize>, Number)>,
     pushed: usize,
 }
 
 impl Ready for Newest {
-    fn start(&mut self, tips: Vec<(i64, Id)>) {
-        for (seconds, id) in tips {
-            self.push(seconds, id);
+    fn start(&mut self, tips: Vec<(Number, i64)>) {
+        for (commit, seconds) in tips {
+            self.push(commit, seconds);
         }
     }
 
-    fn push(&mut self, seconds: i64, id: Id) {
+    fn push(&mut self, commit: Number, seconds: i64) {
         self.pushed += 1;
-        self.queue.push((seconds, Reverse(self.pushed), id));
+        self.queue.push((seconds, Reverse(self.pushed), commit));
     }
 
-    fn pop(&mut self) -> Option<Id> {
-        self.queue.pop().map(|(.., id)| id)
+    fn pop(&mut self) -> Option<(Number, i64)> {
+        self.queue.pop().map(|(seconds, _, commit)| (commit, seconds))
     }
-}
-
-/// The same commits with no parent before any of its children.
-fn sorted(known: &HashMap<Id, Known>, listed: &[Id], ready: &mut impl Ready) -> Vec<Id> {
-    let mut children: HashMap<Id, usize> = listed.iter().map(|id| (*id, 0)).collect();
-    let parents = |id: &Id| known.get(id).map_or(&[][..], Known::parents);
-    let seconds = |id: &Id| {
-        known.get(id).and_then(|known| known.commit.as_ref()).map_or(0, |commit| commit.seconds)
-    };
-    for parent in listed.iter().flat_map(parents) {
-        if let Some(count) = children.get_mut(parent) {
-            *count += 1;
-        }
-    }
-    let tips = listed.iter().filter(|id| children.get(id) == Some(&0));
-    ready.start(tips.map(|id| (seconds(id), *id)).collect());
-    let mut sorted = Vec::with_capacity(listed.len());
-    while let Some(id) = ready.pop() {
-        for parent in parents(&id) {
-            if let Some(count) = children.get_mut(parent) {
-                *count -= 1;
-                if *count == 0 {
-                    ready.push(seconds(parent), *parent);
-                }
-            }
-        }
-        sorted.push(id);
-    }
-    sorted
 }

@@ -1,8 +1,7 @@
 //! Walking: commits from the newest back, as `git log` and `git rev-list` go.
 //!
 //! Without anything to leave out, the walk is lazy and remembers only which commits it has seen.
-//! With exclusions or in topological order the commits are listed first. The graph is asked once
-//! for each commit.
+//! With exclusions or in topological order the commits are listed first.
 //!
 //! Limited to paths, the walk follows history as git does by default: a commit that changes nothing
 //! there is not shown, and of a merge only the first parent that has the same content is followed.
@@ -13,7 +12,7 @@ mod stream;
 
 use crate::hash::Id;
 
-use super::{Graph, GraphCommit};
+use super::{Graph, Number};
 
 use limit::Limit;
 pub use same::same_along;
@@ -93,12 +92,21 @@ pub struct Options {
 pub struct Step {
     /// The commit.
     pub id: Id,
-    /// What the graph knows of it.
-    pub commit: GraphCommit,
+    /// Its number in the graph.
+    pub number: Number,
 }
 
-/// Says whether two trees, the first one possibly empty, hold the same along the paths meant.
-type Same<'g, E> = Box<dyn FnMut(Option<&Id>, &Id) -> Result<bool, E> + 'g>;
+/// A commit and what it is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The commit.
+    pub commit: Number,
+    /// One of those it follows, and which; `None` stands for the empty tree before a root.
+    pub parent: Option<(usize, Number)>,
+}
+
+/// Says whether two commits hold the same along the paths meant.
+type Same<'g, E> = Box<dyn FnMut(&Pair) -> Result<bool, E> + 'g>;
 type Keep<'g, E> = Box<dyn FnMut(&Step) -> Result<bool, E> + 'g>;
 
 /// A walk; yields what is to be shown.
@@ -123,7 +131,8 @@ enum Stage {
 
 /// A commit that has been followed, before it is asked whether it is shown.
 struct Followed {
-    step: Step,
+    commit: Number,
+    seconds: i64,
     /// It has the same content along the paths as what it was made on.
     is_same: bool,
 }
@@ -139,9 +148,19 @@ impl<'g, G: Graph> Walk<'g, G> {
     /// `None` stands for the empty tree before a root.
     #[must_use]
     pub fn along(
-        mut self,
-        same: impl FnMut(Option<&Id>, &Id) -> Result<bool, G::Error> + 'g,
+        self,
+        mut same: impl FnMut(Option<&Id>, &Id) -> Result<bool, G::Error> + 'g,
     ) -> Self {
+        let graph = self.graph;
+        self.comparing(move |pair| {
+            let before = pair.parent.map(|(_, parent)| graph.tree(parent)).transpose()?;
+            same(before.as_ref(), &graph.tree(pair.commit)?)
+        })
+    }
+
+    /// Shows only commits that change something, as `same` says of a commit and what it follows.
+    #[must_use]
+    pub fn comparing(mut self, same: impl FnMut(&Pair) -> Result<bool, G::Error> + 'g) -> Self {
         self.same = Some(Box::new(same));
         self
     }
@@ -181,30 +200,55 @@ impl<'g, G: Graph> Walk<'g, G> {
                 _ => None,
             };
             let Some(followed) = followed else { return Ok(None) };
-            if !self.is_shown(&followed)? {
-                continue;
-            }
+            let Some(step) = self.to_show(&followed)? else { continue };
             if self.skipped < self.options.skip {
                 self.skipped += 1;
                 continue;
             }
             self.shown += 1;
-            return Ok(Some(followed.step));
+            return Ok(Some(step));
         }
     }
 
-    fn is_shown(&mut self, followed: &Followed) -> Result<bool, G::Error> {
-        let commit = &followed.step.commit;
-        let merges = match self.options.merges {
-            Merges::Shown => true,
-            Merges::Only => commit.parents.len() > 1,
-            Merges::Hidden => commit.parents.len() < 2,
-        };
-        let is_late = self.options.until.is_some_and(|until| commit.seconds > until);
-        if !merges || is_late || followed.is_same {
-            return Ok(false);
+    /// The commit, if it is one to show.
+    fn to_show(&mut self, followed: &Followed) -> Result<Option<Step>, G::Error> {
+        let Followed { commit: number, seconds, is_same } = *followed;
+        if is_same || self.options.until.is_some_and(|until| seconds > until) {
+            return Ok(None);
         }
-        self.keep.as_mut().map_or(Ok(true), |keep| keep(&followed.step))
+        if self.options.merges != Merges::Shown {
+            let mut parents = Vec::new();
+            self.graph.parents(number, &mut parents)?;
+            if (parents.len() > 1) != (self.options.merges == Merges::Only) {
+                return Ok(None);
+            }
+        }
+        let step = Step { id: self.graph.id(number)?, number };
+        let is_kept = self.keep.as_mut().map_or(Ok(true), |keep| keep(&step))?;
+        Ok(is_kept.then_some(step))
+    }
+
+    /// Shows each commit with those of its parents that are shown too, and no parent before its
+    /// children. Where commits between are left out because they change nothing along the paths,
+    /// the next one that does stands for a parent.
+    #[must_use]
+    pub fn connected(mut self) -> Connected<'g, G> {
+        self.options.direction = Direction::Back;
+        if self.options.order == Order::Time {
+            self.options.order = Order::Topological;
+        }
+        Connected(self)
+    }
+
+    /// Where the line from a commit to one of its parents leads to.
+    fn next_below(&mut self, commit: Number, parent: Number) -> Result<Option<Number>, G::Error> {
+        let Stage::Listed(limit) = &self.stage else { return Ok(None) };
+        let Some(parent) = limit.next_below(self.graph, self.options.follow, commit, parent)?
+        else {
+            return Ok(None);
+        };
+        let Some(followed) = limit.listed(self.graph, parent)? else { return Ok(None) };
+        Ok(self.to_show(&followed)?.map(|_| parent))
     }
 
     fn advance(&mut self) -> Result<Option<Step>, G::Error> {
@@ -230,6 +274,37 @@ impl<G: Graph> Iterator for Walk<'_, G> {
     }
 }
 
+/// A walk that says how what it shows hangs together.
+pub struct Connected<'g, G: Graph>(Walk<'g, G>);
+
+impl<G: Graph> Connected<'_, G> {
+    fn parents(&mut self, commit: Number) -> Result<Vec<Number>, G::Error> {
+        let mut parents = Vec::new();
+        self.0.graph.parents(commit, &mut parents)?;
+        let mut connected = Vec::new();
+        for parent in parents {
+            if let Some(parent) = self.0.next_below(commit, parent)?
+                && !connected.contains(&parent)
+            {
+                connected.push(parent);
+            }
+        }
+        Ok(connected)
+    }
+}
+
+impl<G: Graph> Iterator for Connected<'_, G> {
+    type Item = Result<(Step, Vec<Number>), G::Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let step = match self.0.next()? {
+            Ok(step) => step,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(self.parents(step.number).map(|parents| (step, parents)))
+    }
+}
+
 /// Where history goes on from a commit when only some paths matter.
 struct Simplified {
     /// The only parent that is followed, because it has the same content.
@@ -242,12 +317,13 @@ struct Simplified {
 /// are others to compare with.
 fn simplify<E>(
     same: &mut Same<'_, E>,
-    tree: &Id,
-    parents: &[(Id, bool)],
+    commit: Number,
+    parents: &[(Number, bool)],
     follow: Follow,
 ) -> Result<Simplified, E> {
     if parents.is_empty() {
-        return Ok(Simplified { only: None, is_same: same(None, tree)? });
+        let is_same = same(&Pair { commit, parent: None })?;
+        return Ok(Simplified { only: None, is_same });
     }
     let compared = match follow {
         Follow::All => parents,
@@ -255,7 +331,7 @@ fn simplify<E>(
     };
     let (mut relevant_change, mut other_change) = (false, false);
     for (index, (parent, is_relevant)) in compared.iter().enumerate() {
-        if !same(Some(parent), tree)? {
+        if !same(&Pair { commit, parent: Some((index, *parent)) })? {
             relevant_change |= is_relevant;
             other_change |= !is_relevant;
         } else if *is_relevant {

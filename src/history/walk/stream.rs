@@ -1,49 +1,41 @@
 //! The lazy walk: nothing is left out, so a commit can be shown as soon as it is reached.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
-use crate::hash::Id;
-use crate::history::{Graph, GraphCommit};
+use crate::history::graph::Marks;
+use crate::history::{Graph, Number};
 
-use super::{Follow, Followed, Options, Same, Simplified, Step, simplify};
+use super::{Follow, Followed, Options, Same, Simplified, simplify};
 
 /// Newest first; of one age, the one that came first.
 type Turn = (i64, Reverse<u64>);
 
+const SEEN: u8 = 1;
+
 pub(super) struct Stream {
-    queue: BinaryHeap<(Turn, Id)>,
-    /// The commits in the queue.
-    waiting: HashMap<Id, GraphCommit>,
-    /// Every commit that was ever queued, with its tree.
-    seen: HashMap<Id, Id>,
+    queue: BinaryHeap<(Turn, Number)>,
+    marks: Marks,
     queued: u64,
+    parents: Vec<Number>,
 }
 
 impl Stream {
     pub(super) fn new<G: Graph>(graph: &G, options: &Options) -> Result<Self, G::Error> {
-        let (queue, waiting, seen) = (BinaryHeap::new(), HashMap::new(), HashMap::new());
-        let mut stream = Self { queue, waiting, seen, queued: 0 };
+        let (queue, marks, parents) = (BinaryHeap::new(), Marks::default(), Vec::new());
+        let mut stream = Self { queue, marks, queued: 0, parents };
         for id in &options.include {
-            stream.add(graph, id)?;
+            stream.add(graph, graph.number(id)?)?;
         }
         Ok(stream)
     }
 
-    fn add<G: Graph>(&mut self, graph: &G, id: &Id) -> Result<(), G::Error> {
-        if self.seen.contains_key(id) {
-            return Ok(());
+    fn add<G: Graph>(&mut self, graph: &G, commit: Number) -> Result<(), G::Error> {
+        if self.marks.add(commit, SEEN) {
+            self.queued += 1;
+            self.queue.push(((graph.age(commit)?.seconds, Reverse(self.queued)), commit));
         }
-        let commit = graph.commit(id)?;
-        self.enqueue(*id, commit);
         Ok(())
-    }
-
-    fn enqueue(&mut self, id: Id, commit: GraphCommit) {
-        self.queued += 1;
-        self.queue.push(((commit.seconds, Reverse(self.queued)), id));
-        self.seen.insert(id, commit.tree);
-        self.waiting.insert(id, commit);
     }
 
     pub(super) fn next<G: Graph>(
@@ -52,13 +44,12 @@ impl Stream {
         options: &Options,
         same: &mut Option<Same<'_, G::Error>>,
     ) -> Result<Option<Followed>, G::Error> {
-        while let Some((_, id)) = self.queue.pop() {
-            let Some(commit) = self.waiting.remove(&id) else { continue };
-            if options.since.is_some_and(|since| commit.seconds < since) {
+        while let Some(((seconds, _), commit)) = self.queue.pop() {
+            if options.since.is_some_and(|since| seconds < since) {
                 continue;
             }
-            let is_same = self.follow(graph, options, same, &commit)?;
-            return Ok(Some(Followed { step: Step { id, commit }, is_same }));
+            let is_same = self.follow(graph, options, same, commit)?;
+            return Ok(Some(Followed { commit, seconds, is_same }));
         }
         Ok(None)
     }
@@ -69,39 +60,28 @@ impl Stream {
         graph: &G,
         options: &Options,
         same: &mut Option<Same<'_, G::Error>>,
-        commit: &GraphCommit,
+        commit: Number,
     ) -> Result<bool, G::Error> {
-        let followed = match options.follow {
-            Follow::All => &commit.parents[..],
-            Follow::First => &commit.parents[..commit.parents.len().min(1)],
-        };
-        let Some(same) = same else {
-            for parent in followed {
-                self.add(graph, parent)?;
-            }
-            return Ok(false);
-        };
-        let (mut read, mut trees) = (Vec::new(), Vec::new());
-        for parent in followed {
-            let (tree, commit) = match self.seen.get(parent) {
-                Some(tree) => (*tree, None),
-                None => {
-                    let commit = graph.commit(parent)?;
-                    (commit.tree, Some(commit))
-                }
-            };
-            trees.push((tree, true));
-            read.push((*parent, commit));
+        let mut parents = std::mem::take(&mut self.parents);
+        parents.clear();
+        graph.parents(commit, &mut parents)?;
+        if options.follow == Follow::First {
+            parents.truncate(1);
         }
-        let Simplified { only, is_same } = simplify(same, &commit.tree, &trees, options.follow)?;
-        for (index, (parent, commit)) in read.into_iter().enumerate() {
-            if only.is_none_or(|only| only == index)
-                && let Some(commit) = commit
-                && !self.seen.contains_key(&parent)
-            {
-                self.enqueue(parent, commit);
+        let mut is_same = false;
+        let mut followed = 0..parents.len();
+        if let Some(same) = same {
+            let compared: Vec<_> = parents.iter().map(|parent| (*parent, true)).collect();
+            let simplified: Simplified = simplify(same, commit, &compared, options.follow)?;
+            is_same = simplified.is_same;
+            if let Some(only) = simplified.only {
+                followed = only..only + 1;
             }
         }
+        for parent in &parents[followed] {
+            self.add(graph, *parent)?;
+        }
+        self.parents = parents;
         Ok(is_same)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::history::testing::{Clocks, Git, Random, World, history, write_to_git};
-use crate::history::{Commits, GraphCommit};
+use crate::history::{Age, Commits, Number};
 use crate::path::{Pathspec, RepoPath};
 
 const CLOCKS: [Clocks; 4] = [Clocks::Right, Clocks::Coarse, Clocks::Skewed, Clocks::Random];
@@ -95,7 +95,7 @@ fn commits_come_as_git_lists_them() {
         let plans = history(&mut random, 80, clocks);
         write_to_git(&git, &plans);
         let world = World::of(&plans);
-        let graph = Commits(&world);
+        let graph = Commits::new(&world);
         for _ in 0..150 {
             let (options, mut arguments) = lot(&mut random, &world);
             // Of a merge on the first line whose first parent is left out, git compares with the
@@ -129,14 +129,30 @@ fn commits_come_as_git_lists_them() {
 }
 
 /// A graph that knows generations.
-struct Counted<'w>(&'w World, Vec<u32>);
+struct Counted<'w>(Commits<'w, World>, &'w World, Vec<u32>);
 
 impl Graph for Counted<'_> {
     type Error = crate::codec::Error;
 
-    fn commit(&self, id: &Id) -> Result<GraphCommit, Self::Error> {
-        let generation = Some(self.1[self.0.number(id)]);
-        Ok(GraphCommit { generation, ..Commits(self.0).commit(id)? })
+    fn number(&self, id: &Id) -> Result<Number, Self::Error> {
+        self.0.number(id)
+    }
+
+    fn id(&self, commit: Number) -> Result<Id, Self::Error> {
+        self.0.id(commit)
+    }
+
+    fn age(&self, commit: Number) -> Result<Age, Self::Error> {
+        let generation = Some(self.2[self.1.number(&self.0.id(commit)?)]);
+        Ok(Age { generation, ..self.0.age(commit)? })
+    }
+
+    fn parents(&self, commit: Number, into: &mut Vec<Number>) -> Result<(), Self::Error> {
+        self.0.parents(commit, into)
+    }
+
+    fn tree(&self, commit: Number) -> Result<Id, Self::Error> {
+        self.0.tree(commit)
     }
 }
 
@@ -161,7 +177,7 @@ fn with_generations_nothing_is_shown_that_was_left_out() {
             }
             ancestors.push(mine);
         }
-        let graph = Counted(&world, generations);
+        let graph = Counted(Commits::new(&world), &world, generations);
         for _ in 0..20 {
             let (a, b) = (random.below(plans.len()), random.below(plans.len()));
             let options = Options {
@@ -178,7 +194,7 @@ fn with_generations_nothing_is_shown_that_was_left_out() {
                 walk.map(|step: Result<Step, crate::codec::Error>| step.unwrap().id).collect()
             };
             let exact = shown(ids(&mut Walk::new(&graph, options.clone())));
-            let sloppy = shown(ids(&mut Walk::new(&Commits(&world), options)));
+            let sloppy = shown(ids(&mut Walk::new(&Commits::new(&world), options)));
             let right: Vec<usize> =
                 (0..plans.len()).filter(|c| ancestors[a][*c] && !ancestors[b][*c]).collect();
             assert_eq!(exact, right);
@@ -192,7 +208,7 @@ fn with_generations_nothing_is_shown_that_was_left_out() {
 fn a_walk_is_lazy_and_reads_each_commit_once() {
     let plans = history(&mut Random(13), 300, Clocks::Skewed);
     let world = World::of(&plans);
-    let graph = Commits(&world);
+    let graph = Commits::new(&world);
     let include = vec![world.commits[299]];
     let options = Options { include: include.clone(), limit: Some(3), ..Options::default() };
     world.memory.borrow().reads.set(0);
@@ -200,6 +216,7 @@ fn a_walk_is_lazy_and_reads_each_commit_once() {
     assert!(world.memory.borrow().reads.get() < 15);
     for order in [Order::Time, Order::Topological] {
         world.memory.borrow().reads.set(0);
+        let graph = Commits::new(&world);
         let options = Options { include: include.clone(), order, ..Options::default() };
         let shown = Walk::new(&graph, options).count();
         assert_eq!(world.memory.borrow().reads.get(), shown);
@@ -210,7 +227,7 @@ fn a_walk_is_lazy_and_reads_each_commit_once() {
 fn the_limit_counts_what_is_kept() {
     let plans = history(&mut Random(14), 40, Clocks::Right);
     let world = World::of(&plans);
-    let graph = Commits(&world);
+    let graph = Commits::new(&world);
     let options =
         Options { include: vec![world.commits[39]], limit: Some(2), ..Options::default() };
     let even = |step: &Step| Ok(world.number(&step.id).is_multiple_of(2));
@@ -220,4 +237,57 @@ fn the_limit_counts_what_is_kept() {
         .collect();
     assert_eq!(kept.len(), 2);
     assert!(kept.iter().all(|number| number % 2 == 0));
+}
+
+#[test]
+fn lines_of_work_are_connected_as_git_connects_them() {
+    let mut random = Random(15);
+    let mut skipped = 0;
+    for clocks in CLOCKS {
+        let Some(git) = Git::new("lines of work") else { return };
+        let plans = history(&mut random, 80, clocks);
+        write_to_git(&git, &plans);
+        let world = World::of(&plans);
+        let graph = Commits::new(&world);
+        for _ in 0..80 {
+            let (options, mut arguments) = lot(&mut random, &world);
+            if options.direction == Direction::Forward || options.follow == Follow::First {
+                continue;
+            }
+            let mut walk = Walk::new(&graph, options);
+            if random.one_in(2) {
+                let specs = SPECS[random.below(SPECS.len())];
+                arguments.push("--".into());
+                arguments.extend(specs.iter().map(|spec| (*spec).to_owned()));
+                let specs = specs.iter().map(|spec| spec.as_bytes());
+                let paths = Pathspec::parse(&RepoPath::root(), specs).unwrap();
+                let world = &world;
+                walk = walk.along(move |a, b| same_along(world, &paths, a, b));
+            }
+            let mut drawing = crate::history::drawing::Drawing::new();
+            let mut ours = String::new();
+            for shown in walk.connected() {
+                let (step, parents) = shown.unwrap();
+                let mut all = Vec::new();
+                graph.parents(step.number, &mut all).unwrap();
+                skipped += usize::from(parents.iter().any(|parent| !all.contains(parent)));
+                drawing.begin(step.number, parents);
+                loop {
+                    let row = drawing.row();
+                    ours += &row.text();
+                    if row.is_commit {
+                        ours += &format!("c{}", world.number(&step.id));
+                    }
+                    ours.push('\n');
+                    if drawing.is_done() {
+                        break;
+                    }
+                }
+            }
+            let mut command = vec!["log", "--graph", "--format=%s"];
+            command.extend(arguments.iter().map(String::as_str));
+            assert_eq!(ours, git.run(&command), "{clocks:?} {arguments:?}");
+        }
+    }
+    assert!(skipped > 20, "lines should go past what is not shown: {skipped}");
 }

@@ -1,13 +1,16 @@
 //! `annals log`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use annals::hash::Id;
-use annals::history::walk::{Direction, Follow, Merges};
+use annals::history::drawing::{Drawing, Row};
+use annals::history::walk::{Direction, Follow, Merges, Order};
 use annals::object::Commit;
 use annals::ops::diff::{self, Side};
-use annals::ops::{log, revisions};
+use annals::ops::log::{self, Decoration};
+use annals::ops::revisions;
 use annals::path::Pathspec;
 use annals::repo::Rules;
 use serde_json::json;
@@ -70,17 +73,55 @@ pub(crate) struct Args {
     /// From all branches and tags
     #[arg(long)]
     all: bool,
+    /// From all branches, or those that match
+    #[arg(long, value_name = "GLOB", num_args = 0..=1, require_equals = true)]
+    branches: Option<Option<String>>,
+    /// From all tags, or those that match
+    #[arg(long, value_name = "GLOB", num_args = 0..=1, require_equals = true)]
+    tags: Option<Option<String>>,
+    /// Draw beside it how commits follow each other
+    #[arg(long, conflicts_with_all = ["reverse", "json"])]
+    graph: bool,
+    /// No commit before those that follow it, one line of work after the other
+    #[arg(long)]
+    topo_order: bool,
+    /// No commit before those that follow it, by date otherwise
+    #[arg(long, conflicts_with = "topo_order")]
+    date_order: bool,
+    /// Show the names of commits: short, full (with refs/heads/ and the like) or no
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "short", hide_possible_values = true)]
+    decorate: Option<Decorate>,
+    /// Show no names of commits
+    #[arg(long, conflicts_with = "decorate")]
+    no_decorate: bool,
     #[command(flatten)]
     format_of_changes: Format,
+}
+
+/// How names of commits are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Decorate {
+    Short,
+    Full,
+    No,
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let repo = context.repository()?;
     let (options, paths) = options(context, args)?;
     context.page()?;
-    let names = log::decorations(repo)?;
+    let names = match args.decorate {
+        _ if args.no_decorate => BTreeMap::new(),
+        Some(Decorate::No) => BTreeMap::new(),
+        Some(Decorate::Full) => full_names(log::decorations(repo)?),
+        Some(Decorate::Short) | None => log::decorations(repo)?,
+    };
     let format = if args.oneline { Some("oneline") } else { args.format.as_deref() };
     let pretty = Pretty::new(context, format, args.date.as_deref(), names)?;
+    if args.graph {
+        return graph(context, args, &options, &pretty, &paths);
+    }
     let mut is_first = true;
     log::run(repo, &options, &mut |id, commit| {
         if context.is_json() {
@@ -106,6 +147,69 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The same with the whole names of refs.
+fn full_names(names: BTreeMap<Id, Vec<Decoration>>) -> BTreeMap<Id, Vec<Decoration>> {
+    let full = |name| match name {
+        Decoration::Head(branch) => {
+            Decoration::Head(branch.map(|branch| format!("refs/heads/{branch}")))
+        }
+        Decoration::Tag(tag) => Decoration::Tag(format!("refs/tags/{tag}")),
+        Decoration::Branch(branch) => Decoration::Branch(format!("refs/heads/{branch}")),
+        Decoration::Other(name) => Decoration::Other(name),
+    };
+    names.into_iter().map(|(id, names)| (id, names.into_iter().map(full).collect())).collect()
+}
+
+/// Shows the same beside a drawing of how commits follow each other.
+fn graph(
+    context: &Context,
+    args: &Args,
+    options: &log::Options,
+    pretty: &Pretty<'_>,
+    paths: &Pathspec,
+) -> Result<ExitCode, Error> {
+    let (repo, output) = (context.repository()?, context.output());
+    let mut drawing = Drawing::new();
+    let mut is_first = true;
+    log::connected(repo, options, &mut |shown, commit| {
+        let paint = |row: Row| output.color.cells(&row.cells);
+        if !std::mem::take(&mut is_first) && pretty.has_paragraphs() {
+            output.line(paint(drawing.row()))?;
+        }
+        drawing.begin(shown.number, shown.parents.clone());
+        let mut row = drawing.row();
+        while !row.is_commit {
+            output.line(paint(row))?;
+            row = drawing.row();
+        }
+        let text = pretty.show(&shown.id, commit);
+        let text = text.strip_suffix(b"\n").unwrap_or(&text);
+        for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
+            if number > 0 {
+                row = drawing.row();
+            }
+            output.write(&paint(std::mem::take(&mut row)))?;
+            output.line(line)?;
+        }
+        while !drawing.is_done() {
+            output.line(paint(drawing.row()))?;
+        }
+        if !args.format_of_changes.is_some() || (commit.parents.len() > 1 && !args.first_parent) {
+            return Ok(());
+        }
+        let beside = paint(drawing.row());
+        if pretty.has_paragraphs() {
+            output.line(&beside)?;
+        }
+        output.set_beside(beside);
+        let told = compared(context, commit, paths)
+            .and_then(|options| args.format_of_changes.show(context, &options));
+        output.set_beside(Vec::new());
+        told.map(|_| ())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn options(context: &Context, args: &Args) -> Result<(log::Options, Pathspec), Error> {
     let repo = context.repository()?;
     let (mut limit, mut words) = (args.limit, Vec::new());
@@ -120,8 +224,20 @@ fn options(context: &Context, args: &Args) -> Result<(log::Options, Pathspec), E
     if args.all {
         revisions.push("--all".to_owned());
     }
+    for (word, given) in [("--branches", &args.branches), ("--tags", &args.tags)] {
+        match given {
+            Some(Some(glob)) => revisions.push(format!("{word}={glob}")),
+            Some(None) => revisions.push(word.to_owned()),
+            None => {}
+        }
+    }
     let set = revisions::set(repo, &revisions, context.monitor())?;
-    let include = if set.is_empty() { vec![repo.head_commit()?] } else { set.include };
+    // Where refs were asked for and there are none, nothing is shown.
+    let asks_for_refs = args.all || args.branches.is_some() || args.tags.is_some();
+    let include = match set.is_empty() && !asks_for_refs {
+        true => vec![repo.head_commit()?],
+        false => set.include,
+    };
     let paths = context.pathspec(&split.paths)?;
     let second = |text: &Option<String>| -> Result<Option<i64>, Error> {
         text.as_ref().map(|text| Ok(context.date(text)?.0.seconds)).transpose()
@@ -130,6 +246,11 @@ fn options(context: &Context, args: &Args) -> Result<(log::Options, Pathspec), E
         include,
         exclude: set.exclude,
         paths: paths.clone(),
+        order: match (args.date_order, args.topo_order || args.graph) {
+            (true, _) => Order::TopologicalByTime,
+            (_, true) => Order::Topological,
+            _ => Order::Time,
+        },
         direction: if args.reverse { Direction::Forward } else { Direction::Back },
         follow: if args.first_parent { Follow::First } else { Follow::All },
         merges: match (args.merges, args.no_merges) {

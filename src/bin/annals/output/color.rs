@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
+use annals::history::drawing::Cell;
 use anstyle::{AnsiColor, Style};
 
 /// When output is coloured.
@@ -61,6 +62,21 @@ impl Color {
         [on.as_bytes(), bytes, off.as_bytes()].concat()
     }
 
+    /// A row of a drawing, each line of it in a colour of its own.
+    pub(crate) fn cells(self, cells: &[Cell]) -> Vec<u8> {
+        let mut text = Vec::with_capacity(cells.len());
+        for (character, line) in cells {
+            match line.filter(|_| self.output) {
+                Some(line) => {
+                    let style = LINES[line % LINES.len()];
+                    text.extend(self.bytes(style, &[*character]));
+                }
+                None => text.push(*character),
+            }
+        }
+        text
+    }
+
     pub(crate) fn red(self, text: &str) -> String {
         self.paint(RED, text)
     }
@@ -87,3 +103,7 @@ pub(crate) const GREEN: Style = ansi(AnsiColor::Green);
 pub(crate) const YELLOW: Style = ansi(AnsiColor::Yellow);
 pub(crate) const CYAN: Style = ansi(AnsiColor::Cyan);
 pub(crate) const BOLD: Style = Style::new().bold();
+
+/// The colours of lines of work, one after the other.
+const LINES: [Style; 6] =
+    [RED, GREEN, YELLOW, ansi(AnsiColor::Blue), ansi(AnsiColor::Magenta), CYAN];

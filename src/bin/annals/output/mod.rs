@@ -47,6 +47,8 @@ pub(crate) struct Output {
     pub(crate) loudness: Loudness,
     pub(crate) is_json: bool,
     progress: Arc<Progress>,
+    /// What stands at the beginning of every line, and whether the next byte begins one.
+    beside: RefCell<(Vec<u8>, bool)>,
 }
 
 impl Output {
@@ -66,6 +68,7 @@ impl Output {
             loudness,
             is_json,
             progress,
+            beside: RefCell::default(),
         }
     }
 
@@ -77,10 +80,26 @@ impl Output {
         }
     }
 
+    /// Puts this at the beginning of every line from now on; nothing if it is empty.
+    pub(crate) fn set_beside(&self, beside: Vec<u8>) {
+        *self.beside.borrow_mut() = (beside, true);
+    }
+
     /// Writes bytes as they are.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Error> {
         self.progress.pause();
-        self.out.borrow_mut().write_all(bytes).map_err(Error::from_writing)
+        let (beside, begins) = &mut *self.beside.borrow_mut();
+        let out = &mut *self.out.borrow_mut();
+        if beside.is_empty() {
+            return out.write_all(bytes).map_err(Error::from_writing);
+        }
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if std::mem::replace(begins, line.ends_with(b"\n")) {
+                out.write_all(beside).map_err(Error::from_writing)?;
+            }
+            out.write_all(line).map_err(Error::from_writing)?;
+        }
+        Ok(())
     }
 
     /// Writes a line.
