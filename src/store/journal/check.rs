@@ -69,7 +69,8 @@ impl Journal {
             }
             if checkpoints.contains(&number) {
                 let computed = state.as_ref().filter(|state| state.number == number);
-                if let Some(found) = self.check_one_checkpoint(number, computed, report)? {
+                let is_old = Some(&number) < checkpoints.iter().nth_back(1);
+                if let Some(found) = self.check_one_checkpoint(number, computed, is_old, report)? {
                     sound_checkpoint = number;
                     state.get_or_insert(found);
                 }
@@ -172,6 +173,7 @@ impl Journal {
         &self,
         number: u64,
         computed: Option<&State>,
+        is_old: bool,
         report: &mut dyn FnMut(Finding),
     ) -> Result<Option<State>, Error> {
         let path = super::checkpoint::checkpoint_path(number);
@@ -206,6 +208,9 @@ impl Journal {
             match self.read_moves(first, last) {
                 Ok(moves) if moves.iter().all(|one| (first..=last).contains(&one.number)) => {}
                 Ok(_) => report(wrong("the run of ref moves is another one".into())),
+                // Deleted, while the checkpoint was not or came back.
+                Err(Error::Io { source, .. })
+                    if is_old && source.kind() == io::ErrorKind::NotFound => {}
                 Err(failed) => report(wrong(failed.to_string())),
             }
         }
@@ -226,13 +231,15 @@ fn check_gaps(
             .in_file(record_path(number))
     };
     let Some((first, last)) = records.first().zip(records.last()) else { return };
+    // Older ones may have been deleted, once a checkpoint covers them. A power failure may bring
+    // some of them back, in any order.
+    let stay = last.saturating_sub(CHECKPOINT_EVERY) + 1;
     for number in *first..*last {
-        if !records.contains(&number) && !skipped.contains(&number) {
+        let was_due = number < stay && number < checkpoint;
+        if !records.contains(&number) && !skipped.contains(&number) && !was_due {
             report(missing(number));
         }
     }
-    // Older ones may have been deleted, once a checkpoint covers them.
-    let stay = last.saturating_sub(CHECKPOINT_EVERY) + 1;
     if *first > checkpoint + 1 || *first > stay {
         report(missing(*first - 1));
     }
