@@ -130,8 +130,19 @@ impl<C: Contents> Work<'_, '_, C> {
     ) -> (What, Content, Option<ConflictKind>) {
         let (ours, theirs) = (three.ours.what.clone(), three.theirs.what.clone());
         if self.depth > 0 {
-            let what = base.filter(|base| are_alike(base, three.ours)).map(|base| &base.what);
-            return (what.unwrap_or(&ours).clone(), Content::New, Some(ConflictKind::Target));
+            // Between bases it is what both were made from, if that can stand here.
+            let what = match (base.map(|base| &base.what), &ours) {
+                (Some(What::File { size: size @ 1..=SMALL, content }), What::Symlink { .. }) => {
+                    What::Symlink { size: *size, target: *content }
+                }
+                (Some(base), ours)
+                    if std::mem::discriminant(base) == std::mem::discriminant(ours) =>
+                {
+                    base.clone()
+                }
+                _ => ours,
+            };
+            return (what, Content::New, Some(ConflictKind::Target));
         }
         match self.request.options.favour {
             Favour::Ours => (ours, Content::Ours, None),

@@ -4,7 +4,7 @@
 //! directories: what one side put into a directory that the other renamed goes along. Renames are
 //! told by what the two trees say, never by what the other side did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diff::Change;
 use crate::diff::renames::{self, Directories, Empty, RenameOptions};
@@ -85,6 +85,9 @@ impl<C: Contents> Work<'_, '_, C> {
         for path in both {
             directories.iter_mut().for_each(|found| drop(found.renamed.remove(&path)));
         }
+        for side in 0..2 {
+            self.leave_irrelevant(plan, &changes[side], &mut directories[1 - side], 1 - side)?;
+        }
         if directories.iter().all(|found| found.renamed.is_empty() && found.split.is_empty()) {
             return Ok(());
         }
@@ -138,7 +141,8 @@ impl<C: Contents> Work<'_, '_, C> {
                     if let Some(from) = origin[side].get(&path)
                         && let Some(to) = renamed.get_mut(from)
                     {
-                        to[side] = Some(target.clone());
+                        // Back under its own name: then it is no rename any more.
+                        to[side] = (*from != target).then(|| target.clone());
                     }
                     plan.tell(
                         &target,
@@ -148,6 +152,48 @@ impl<C: Contents> Work<'_, '_, C> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Leaves out renamed directories that the other side put no file into: neither into the
+    /// directory itself nor into one above it that is gone too. What the other side put further
+    /// down stays where it put it, as in git.
+    fn leave_irrelevant(
+        &self,
+        plan: &Plan,
+        other: &[Change],
+        found: &mut Directories,
+        side: usize,
+    ) -> Result<(), <C as Source>::Error> {
+        let added = other.iter().filter(|change| change.old.is_none());
+        let has_new: BTreeSet<RepoPath> =
+            added.filter_map(|change| Some(change.path.split()?.0)).collect();
+        let tree = plan.trees[side + 1];
+        let is_relevant = |directory: &RepoPath| -> Result<bool, <C as Source>::Error> {
+            let mut at = directory.clone();
+            loop {
+                if at.is_root() || self.is_directory(tree, &at)? {
+                    return Ok(false);
+                }
+                if has_new.contains(&at) {
+                    return Ok(true);
+                }
+                let Some((parent, _)) = at.split() else { return Ok(false) };
+                at = parent;
+            }
+        };
+        let mut relevant = Directories::default();
+        for (from, to) in std::mem::take(&mut found.renamed) {
+            if is_relevant(&from)? {
+                relevant.renamed.insert(from, to);
+            }
+        }
+        for path in std::mem::take(&mut found.split) {
+            if is_relevant(&path)? {
+                relevant.split.insert(path);
+            }
+        }
+        *found = relevant;
         Ok(())
     }
 
@@ -180,9 +226,13 @@ impl<C: Contents> Work<'_, '_, C> {
             more_markers: 1,
         })?;
         let text = format!("'{from}' was renamed to '{ours}' and to '{theirs}'");
-        for (path, side) in [(ours, 1), (theirs, 2)] {
+        // What cannot be merged stays as it is on each side, under its own name.
+        let is_whole = made.conflict.is_some()
+            && made.entry.as_ref().is_some_and(|entry| entry.what == our_entry.what);
+        let for_theirs = if is_whole { Some(their_entry) } else { made.entry.clone() };
+        for (path, side, entry) in [(ours, 1, made.entry), (theirs, 2, for_theirs)] {
             let slot = plan.slot(path);
-            slot.stages[side] = made.entry.clone();
+            slot.stages[side] = entry;
             slot.flag = Some(ConflictKind::RenameRename);
             *slot.names_mut(path) = [from.clone(), ours.clone(), theirs.clone()];
         }
@@ -249,7 +299,14 @@ impl<C: Contents> Work<'_, '_, C> {
                         );
                     }
                     Some(_) if has_new_type => {
-                        // The other side's new thing stays under the old name, without a base.
+                        // The other side's new thing stays under the old name, without a base, and
+                        // what it made that of is gone on its side.
+                        if target.stages[other].is_none() {
+                            target.flag = Some(ConflictKind::ModifyDelete);
+                            plan.tell_conflict(to, ConflictKind::ModifyDelete, format!(
+                                "'{from}' was renamed to '{to}', and something else was made of it"
+                            ));
+                        }
                         plan.slot(from).stages[0] = None;
                         plan.slot(from).stages[side] = None;
                         return Ok(());
@@ -271,19 +328,36 @@ impl<C: Contents> Work<'_, '_, C> {
         tree: Option<Id>,
         path: &RepoPath,
     ) -> Result<bool, <C as Source>::Error> {
+        Ok(self.look_up(tree, path)?.is_some())
+    }
+
+    fn is_directory(
+        &self,
+        tree: Option<Id>,
+        path: &RepoPath,
+    ) -> Result<bool, <C as Source>::Error> {
+        Ok(self.look_up(tree, path)?.is_some_and(|entry| entry.is_directory()))
+    }
+
+    /// What a tree has at a path, other than the root.
+    fn look_up(
+        &self,
+        tree: Option<Id>,
+        path: &RepoPath,
+    ) -> Result<Option<Entry>, <C as Source>::Error> {
         let mut tree = tree;
         let mut parts = path.parts().peekable();
         while let Some(name) = parts.next() {
             let Some(root) = tree.filter(|tree| *tree != Node::empty_id()) else {
-                return Ok(false);
+                return Ok(None);
             };
-            let Some(entry) = find(&*self.contents, &root, name)? else { return Ok(false) };
+            let found = find(&*self.contents, &root, name)?;
             if parts.peek().is_none() {
-                return Ok(true);
+                return Ok(found);
             }
-            tree = entry.tree();
+            tree = found.and_then(|entry| entry.tree());
         }
-        Ok(true)
+        Ok(None)
     }
 }
 

@@ -89,13 +89,14 @@ impl<C: Contents> Work<'_, '_, C> {
         {
             entry = Some(kept);
         }
-        let stays = entry.is_some()
-            && placed
-                .range(&path..)
-                .take_while(|(at, _)| at.is_within(&path))
-                .any(|(_, below)| below.entry.is_some());
-        if !stays {
+        let stays = placed
+            .range(&path..)
+            .take_while(|(at, _)| at.is_within(&path))
+            .any(|(_, below)| below.entry.is_some());
+        if !stays || entry.is_none() {
             let entry = entry.map(|entry| Entry { name: path.name().to_vec(), ..entry });
+            // Where a directory is, nobody needs to decide about a file that nobody has.
+            let conflict = conflict.filter(|_| !stays || stages[1..].iter().any(Option::is_some));
             placed.insert(path, Placed { entry, ours_was, conflict, stages, names });
             return Ok(());
         }

@@ -166,6 +166,20 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// Two commits that are to be merged have no common ancestor.
+    #[error("cannot merge {} and {}: they have no common ancestor", ours.short(12), theirs.short(12))]
+    NothingInCommon {
+        /// Ours.
+        ours: Id,
+        /// Theirs.
+        theirs: Id,
+    },
+    /// A merge needs contents that are not in this store.
+    #[error("cannot merge: the content of {} is not here", count(paths))]
+    Elsewhere {
+        /// Which files; the root if it only decides what a file was called.
+        paths: Vec<RepoPath>,
+    },
     /// What was read could not be passed on.
     #[error("cannot write: {0}")]
     Write(#[source] std::io::Error),

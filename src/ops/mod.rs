@@ -18,6 +18,8 @@ pub mod inspect;
 pub mod log;
 pub mod ls;
 pub mod merge_base;
+pub mod merge_tree;
+mod merging;
 mod moved;
 pub mod mv;
 mod pending;

@@ -8,6 +8,7 @@ mod diff;
 mod log;
 mod ls;
 mod merge_base;
+mod merge_tree;
 mod reference;
 mod renames;
 mod reset;

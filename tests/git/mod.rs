@@ -2,5 +2,6 @@
 
 mod export;
 mod import;
+mod merges;
 mod renames;
 mod repository;

@@ -78,6 +78,7 @@ pub(crate) enum Command {
     Config(commands::config::Args),
     RevParse(commands::rev_parse::Args),
     MergeBase(commands::merge_base::Args),
+    MergeTree(commands::merge_tree::Args),
     CatObject(commands::cat_object::Args),
     Fsck(commands::fsck::Args),
     Import(commands::import::Args),

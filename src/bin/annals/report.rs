@@ -281,6 +281,15 @@ fn of_ops(error: &ops::Error) -> Told {
             .code(NO),
         ops::Error::CannotUndo { .. } => Told::new("cannot-undo", error)
             .hint("nothing was changed; `annals reflog` shows where a branch has been"),
+        ops::Error::Elsewhere { paths } => {
+            let mut told = Told::new("elsewhere", error);
+            for path in paths.iter().filter(|path| !path.is_root()).take(10) {
+                told.text += &format!("\n  {path}");
+            }
+            told.hint("`--keep-conflicts` records a conflict in their place, to be settled later")
+        }
+        ops::Error::NothingInCommon { .. } => Told::new("unrelated", error)
+            .hint("`--allow-unrelated-histories` merges what has nothing in common"),
         ops::Error::Worktree { path, source } => {
             Told::new("file", format!("cannot change '{path}': {}", reason(source)))
         }

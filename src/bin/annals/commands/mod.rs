@@ -19,6 +19,7 @@ mod left_out;
 pub(crate) mod log;
 pub(crate) mod ls;
 pub(crate) mod merge_base;
+pub(crate) mod merge_tree;
 pub(crate) mod mv;
 pub(crate) mod other;
 pub(crate) mod reference;
@@ -65,6 +66,7 @@ pub(crate) fn run(context: &Context, command: &Command) -> Result<ExitCode, Erro
         Command::Config(args) => config::run(context, args),
         Command::RevParse(args) => rev_parse::run(context, args),
         Command::MergeBase(args) => merge_base::run(context, args),
+        Command::MergeTree(args) => merge_tree::run(context, args),
         Command::CatObject(args) => cat_object::run(context, args),
         Command::Fsck(args) => fsck::run(context, args),
         Command::Export(args) => export::run(context, args),
