@@ -91,6 +91,24 @@ pub const KEYS: &[Key] = &[
         Some("default"),
         "How dates are shown.",
     ),
+    entry(
+        "merge-driver.*.command",
+        Form::Text,
+        None,
+        "A program that merges these files: %O, %A, %B are base, ours, theirs; the result is in %A.",
+    ),
+    entry(
+        "merge-driver.*.patterns",
+        Form::Text,
+        None,
+        "The files it is for; text, binary and union are drivers that need no command.",
+    ),
+    entry(
+        "merge.conflictstyle",
+        Form::Choice(&["merge", "diff3"]),
+        Some("merge"),
+        "What conflicts in texts show; diff3: the base too.",
+    ),
     entry("record.gitignore", Form::Flag, Some("false"), "Whether .gitignore files are obeyed."),
     entry(
         "record.nested",

@@ -1,5 +1,7 @@
 //! `add`: stages files for the next commit.
 
+use std::collections::BTreeSet;
+
 use crate::index::{Base, Update};
 use crate::object::Entry;
 use crate::path::{NameError, Pathspec, RepoPath};
@@ -9,6 +11,7 @@ use crate::store::Batch;
 use crate::worktree::record::{self, Unread};
 use crate::worktree::scan::{self, Nested, Untracked};
 
+use super::merging::{self, Unmerged};
 use super::{Error, begin, staging};
 
 /// What to stage.
@@ -57,14 +60,16 @@ pub fn run(
 ) -> Result<Outcome, Error> {
     let _lock = begin::begin(repo, &options.actor, monitor)?;
     begin::until_undisturbed(repo, || {
-        let attempt = || attempt(repo, options, monitor);
+        let attempt = || stage(repo, options, "add", monitor);
         begin::with_sound_index(repo, &options.rules, monitor, attempt)
     })
 }
 
-fn attempt(
+/// Stages, for whoever has begun.
+pub(super) fn stage(
     repo: &Repository,
     options: &Options<'_>,
+    verb: &str,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
     let mut working = repo.working(&options.rules, monitor)?;
@@ -133,9 +138,24 @@ fn attempt(
     let edits = std::mem::take(&mut recording.edits);
     let base = working.base.tree.as_ref();
     let edits = staging::with_directories(&working, &mut recording, edits, base)?;
+    // What a merge left open is decided by staging it as it is.
+    let merging = merging::find(repo)?;
+    let named = options.paths.plain_paths().unwrap_or_default();
+    let mut decided: BTreeSet<RepoPath> = BTreeSet::new();
+    for Unmerged { path, .. } in merging.iter().flat_map(|merging| &merging.unmerged) {
+        let is_staged = edits.binary_search_by(|edit| edit.path.cmp(path)).is_ok();
+        if is_staged || named.contains(&path) {
+            decided.insert(path.clone());
+        }
+    }
     let tree = staging::tree_with(&batch, base, edits)?;
-    if Some(tree) != working.base.tree {
-        staging::publish(&working, "add", &options.actor, tree, batch.seal()?)?;
+    let moved = merging::decide(repo, &batch, verb, |path| decided.contains(path))?;
+    if Some(tree) != working.base.tree || moved.is_some() {
+        staging::publish(&working, verb, &options.actor, tree, batch.seal()?, moved)?;
+    }
+    if let Some(merging) = merging {
+        // What it wrote beside them has served its purpose.
+        merging.tidy_beside(&working, |path| decided.contains(path))?;
     }
     let base = Base { commit: working.base.commit, tree: Some(tree) };
     if working.index.is_lost() {

@@ -14,6 +14,7 @@ use crate::store::{Batch, Error as StoreError, Publication, Sealed};
 use crate::worktree::record::{self, Unread};
 use crate::worktree::scan::{self, Nested, Untracked};
 
+use super::merging::{self, Merging};
 use super::{Error, begin, moved, pending, staging};
 
 /// What to record, and what to say about it.
@@ -145,9 +146,6 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    if options.message.is_empty() && !options.amend {
-        return Err(Error::NoMessage);
-    }
     let _lock = begin::begin(repo, &options.committer, monitor)?;
     begin::until_undisturbed(repo, || {
         let attempt = || attempt(repo, options, monitor);
@@ -161,12 +159,24 @@ fn attempt(
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
     let mut working = repo.working(&options.rules, monitor)?;
+    let merging = merging::find(repo)?;
+    if options.message.is_empty() && !options.amend && merging.is_none() {
+        return Err(Error::NoMessage);
+    }
+    if let Some(merging) = &merging {
+        check_merge(merging, options)?;
+    }
     if let (Some(staged), true, false) =
         (working.staged, options.paths.is_all(), options.everything)
         && staging::differ(repo.store(), &staged.base, &staged.tree)?
     {
         let tree = rebased(&working, staged.tree, staged.base)?;
         return commit_staged(&working, options, tree);
+    }
+    if merging.is_some() && !options.everything {
+        // A merge is concluded with what is staged, even if that is what was there before.
+        let tree = working.base.tree.unwrap_or_else(crate::object::Node::empty_id);
+        return commit_staged(&working, options, Rebased::AsIs(tree));
     }
     staging::check_named(&working, &options.paths)?;
     let actor = options.committer.to_actor();
@@ -258,7 +268,8 @@ fn attempt(
     writer.flush()?;
     let staged_tree = staged_tree.filter(|staged| *staged != tree);
     let is_first_and_empty = working.base.tree.is_none() && outcome.added == 0;
-    let changes_nothing = working.head_tree == Some(tree) || is_first_and_empty;
+    let changes_nothing =
+        merging.is_none() && working.head_tree == Some(tree) || is_first_and_empty;
     if changes_nothing && !options.allow_empty && !options.amend {
         // Stats that were looked at again are worth keeping all the same.
         refresh_index(&mut working, &mut recording);
@@ -280,6 +291,21 @@ fn attempt(
     let base = Base { commit: Some(commit), tree: Some(staged_tree.unwrap_or(tree)) };
     keep_index(&mut working, recording, base)?;
     Ok(outcome)
+}
+
+/// A merge is recorded as a whole, and when everything in it is decided.
+fn check_merge(merging: &Merging, options: &Options<'_>) -> Result<(), Error> {
+    if options.amend {
+        return Err(Error::Merging { verb: "commit --amend" });
+    }
+    if !options.paths.is_all() {
+        return Err(Error::Merging { verb: "commit PATHS" });
+    }
+    if merging.unmerged.is_empty() {
+        return Ok(());
+    }
+    let paths = merging.unmerged.iter().map(|unmerged| unmerged.path.clone()).collect();
+    Err(Error::Unmerged { paths })
 }
 
 /// What was staged of these paths, with what was recorded over it, sorted by path.
@@ -329,7 +355,8 @@ fn commit_staged(
             (root.id, root.totals)
         }
     };
-    if working.head_tree == Some(tree) && !options.allow_empty && !options.amend {
+    let is_merge = merging::find(repo)?.is_some();
+    if working.head_tree == Some(tree) && !is_merge && !options.allow_empty && !options.amend {
         return Err(Error::NothingToCommit);
     }
     outcome.files = totals.files;
@@ -392,6 +419,7 @@ fn put_commit(
         (true, None) => return Err(crate::repo::Error::Unborn(String::from("HEAD")).into()),
         (false, _) => None,
     };
+    let merging = merging::find(repo)?;
     let committer = options.committer.sign(now.seconds, zone);
     let (seconds, zone) = options
         .date
@@ -406,14 +434,19 @@ fn put_commit(
     }
     let commit = Commit {
         tree,
-        parents: match &amended {
-            Some(amended) => amended.parents.clone(),
-            None => head.into_iter().collect(),
+        parents: match (&amended, &merging) {
+            (Some(amended), _) => amended.parents.clone(),
+            (None, Some(merging)) => {
+                let others = merging.parents.iter().skip(1).copied();
+                head.into_iter().chain(others).collect()
+            }
+            (None, None) => head.into_iter().collect(),
         },
         author,
         committer,
-        message: match &amended {
-            Some(amended) if options.message.is_empty() => amended.message.clone(),
+        message: match (&amended, merging) {
+            (Some(amended), _) if options.message.is_empty() => amended.message.clone(),
+            (None, Some(merging)) if options.message.is_empty() => merging.message,
             _ => options.message.clone(),
         },
         headers: options.headers.clone(),
@@ -437,9 +470,11 @@ fn publish(
     ended: Vec<String>,
     outcome: &Outcome,
 ) -> Result<(), Error> {
+    let concluded = merging::moved(working.repo, None, "commit");
     let how = match (options.amend, outcome.parent) {
         (true, _) => " (amend)",
         (false, None) => " (initial)",
+        (false, Some(_)) if concluded.is_some() => " (merge)",
         (false, Some(_)) => "",
     };
     let reason = format!("commit{how}: {}", outcome.subject);
@@ -448,6 +483,7 @@ fn publish(
         .with_packs(sealed)
         .with_refs(moved::to_commit(repo, &working.head, commit, reason))
         .with_refs(moved::staged(repo, staged, "commit"))
+        .with_refs(concluded)
         .ending_sessions(ended);
     repo.store().publish(publication)?;
     Ok(())

@@ -25,6 +25,7 @@ use crate::worktree::record::hash_file;
 use crate::worktree::{Walker, read_small};
 
 use super::Error;
+use super::merging::Unmerged;
 use super::status::{self, Unstaged, Untracked};
 
 /// One side.
@@ -158,6 +159,19 @@ impl<'s> Compared<'s> {
             edits.push(edit);
         }
         keep_directories(repo, base.as_ref(), &mut walker, &mut edits)?;
+        // What a merge left open is compared with what was there before the merge.
+        let mut ours = Vec::new();
+        if let (Side::Index, Some(merging)) = (options.old, &found.merging) {
+            let edit = |unmerged: &Unmerged| Edit {
+                path: unmerged.path.clone(),
+                entry: unmerged.stages[1].clone(),
+            };
+            ours = merging.unmerged.iter().map(edit).collect();
+        }
+        let old = match ours.is_empty() {
+            true => old,
+            false => Some(edit(&mut source, old.as_ref(), ours)?.id),
+        };
         let new = match edits.is_empty() {
             true => base,
             false => Some(edit(&mut source, base.as_ref(), edits)?.id),

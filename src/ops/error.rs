@@ -153,6 +153,50 @@ pub enum Error {
     /// Two commits have no common ancestor.
     #[error("the two sides of '{0}' have no common ancestor")]
     Unrelated(String),
+    /// A merge is under way.
+    #[error("cannot {verb}: a merge is under way")]
+    Merging {
+        /// What cannot be done then.
+        verb: &'static str,
+    },
+    /// No merge is under way.
+    #[error("no merge is under way")]
+    NotMerging,
+    /// A merge has left something open.
+    #[error("{} not decided yet", are(paths))]
+    Unmerged {
+        /// The paths.
+        paths: Vec<RepoPath>,
+    },
+    /// Files are still as the merge wrote them, with markers.
+    #[error("{} the markers of a merge", have(paths))]
+    Marked {
+        /// The files.
+        paths: Vec<RepoPath>,
+    },
+    /// Something is staged.
+    #[error("cannot merge: {} staged", are(paths))]
+    Staged {
+        /// What.
+        paths: Vec<RepoPath>,
+    },
+    /// The branch has work of its own.
+    #[error("cannot go forward to '{0}': the branch has commits of its own")]
+    NotForward(String),
+    /// Contents are not here, and without them nothing can be decided.
+    #[error("cannot merge: the content of {} is not here", count(paths))]
+    NeedsContent {
+        /// Of which files.
+        paths: Vec<RepoPath>,
+    },
+    /// Of several lines of work one conflicts with the others.
+    #[error("cannot merge '{word}' along with the others: {} in conflict", are(paths))]
+    Octopus {
+        /// Which.
+        word: String,
+        /// Where.
+        paths: Vec<RepoPath>,
+    },
     /// There is no command to take back or to do again.
     #[error("there is nothing to {0}")]
     NothingTo(&'static str),
@@ -202,6 +246,20 @@ fn count(paths: &[RepoPath]) -> String {
     match paths {
         [one] => format!("'{one}'"),
         many => format!("{} files", many.len()),
+    }
+}
+
+fn are(paths: &[RepoPath]) -> String {
+    match paths {
+        [one] => format!("'{one}' is"),
+        many => format!("{} files are", many.len()),
+    }
+}
+
+fn have(paths: &[RepoPath]) -> String {
+    match paths {
+        [one] => format!("'{one}' still has"),
+        many => format!("{} files still have", many.len()),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::store::{Batch, Publication};
 
 use super::Error;
 use super::begin::until_undisturbed;
-use super::merging::{CONFLICTS, Workspace};
+use super::workspace::{CONFLICTS, Workspace};
 
 /// What is merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,294 +1,267 @@
-//! Where a merge works: the store, and in memory what the merge makes.
+//! A merge under way: what it will be, and what is left to decide.
 //!
-//! Much of what a merge makes is not part of its result: trees and texts of merged bases. So
-//! nothing is written until the result is known, and then only what it consists of.
+//! It is kept as a commit that no branch has, so that it is durable, a root like any other, and
+//! gone with its ref. Its parents and its message are those the merge will have. Its tree is not
+//! that of the merge: the directories `base`, `ours` and `theirs` hold the versions of each path
+//! that nobody has decided on, `merged` is the tree as the merge left it, and `beside/PATH/NAME`
+//! is what was written beside PATH for people to look at. A path is decided on when it is in none
+//! of the first three.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use crate::chunk::{self, SPAN_LIMIT, Sketcher};
-use crate::codec;
-use crate::hash::{Id, Kind};
-use crate::merge::Contents;
-use crate::object::manifest::{self, FEW, ListBuilder, ListCursor, NEAR};
-use crate::object::{
-    ChunkRef, Chunks, Entry, List, Manifest, Node, Object, Sink, Source, Term, What,
-};
-use crate::store::{Class, Error, Store, Writer, content_kind};
+use crate::diff;
+use crate::hash::Id;
+use crate::object::tree::{Edit, edit};
+use crate::object::{Commit, Entry, Object, Sink, Source, What};
+use crate::path::{Pathspec, RepoPath};
+use crate::repo::{Repository, Working};
+use crate::store::{Batch, Error as StoreError, Publication, RefEdit, Store, Target};
+use crate::worktree::Walker;
 
-/// The feature a store needs that has conflicts as entries.
-pub(super) const CONFLICTS: &str = "conflicts";
+use super::pending::holds;
+use super::{Error, staging};
 
-/// A store, and objects that it does not have yet.
-pub(super) struct Workspace<'s> {
-    store: &'s Store,
-    made: HashMap<Id, Made>,
+/// The ref of a merge under way, among those of the working tree.
+const REF: &str = "merge";
+/// The directories that hold the versions.
+const STAGES: [&str; 3] = ["base", "ours", "theirs"];
+
+/// A merge under way.
+#[derive(Clone, Debug)]
+pub struct Merging {
+    /// The commit that keeps it.
+    pub id: Id,
+    /// The commits that are merged; the first is the one it was begun on.
+    pub parents: Vec<Id>,
+    /// What the merge will say.
+    pub message: Vec<u8>,
+    /// What nobody has decided on, in order of paths.
+    pub unmerged: Vec<Unmerged>,
+    /// The tree as the merge left it.
+    pub(super) merged: Option<Id>,
+    /// What was written beside a path: the path, where, and what.
+    pub(super) beside: Vec<(RepoPath, RepoPath, Entry)>,
 }
 
-/// An object in memory.
-struct Made {
-    kind: Kind,
-    class: Class,
-    bytes: Arc<[u8]>,
+/// A path that nobody has decided on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmerged {
+    /// Which.
+    pub path: RepoPath,
+    /// What the base, ours and theirs have there.
+    pub stages: [Option<Entry>; 3],
 }
 
-impl<'s> Workspace<'s> {
-    pub(super) fn new(store: &'s Store) -> Self {
-        Self { store, made: HashMap::new() }
-    }
-
-    /// Whether the tree is new, and has to be written.
-    pub(super) fn is_new(&self, tree: &Id) -> bool {
-        self.made.contains_key(tree) && !self.store.contains(Kind::Tree, tree)
-    }
-
-    /// Writes what a tree consists of and the store does not have. Tells whether a conflict is
-    /// among it: then the store needs [`CONFLICTS`].
-    pub(super) fn write(&self, tree: &Id, writer: &mut Writer<'_, '_>) -> Result<bool, Error> {
-        let mut has_conflicts = false;
-        let mut seen = HashSet::new();
-        let mut trees = vec![*tree];
-        while let Some(id) = trees.pop() {
-            let Some(made) = self.made.get(&id) else { continue };
-            if !seen.insert(id) {
-                continue;
-            }
-            match Node::from_bytes(&made.bytes)? {
-                Node::Inner { children, .. } => {
-                    trees.extend(children.iter().map(|child| child.node));
-                }
-                Node::Leaf(entries) => {
-                    for entry in &entries {
-                        has_conflicts |= matches!(entry.what, What::Conflict { .. });
-                        self.write_entry(entry, &mut trees, writer)?;
-                    }
-                }
-            }
-            writer.put(Kind::Tree, made.bytes.to_vec())?;
+impl Unmerged {
+    /// The letters of it that git's `status` has.
+    pub fn letters(&self) -> [char; 2] {
+        match self.stages.each_ref().map(Option::is_some) {
+            [true, false, false] => ['D', 'D'],
+            [false, true, false] => ['A', 'U'],
+            [true, true, false] => ['U', 'D'],
+            [false, false, true] => ['U', 'A'],
+            [true, false, true] => ['D', 'U'],
+            [false, true, true] => ['A', 'A'],
+            _ => ['U', 'U'],
         }
-        Ok(has_conflicts)
     }
 
-    fn write_entry(
+    /// What happened, in words.
+    pub fn words(&self) -> &'static str {
+        match self.letters() {
+            ['D', 'D'] => "both deleted",
+            ['A', 'U'] => "added by us",
+            ['U', 'D'] => "deleted by them",
+            ['U', 'A'] => "added by them",
+            ['D', 'U'] => "deleted by us",
+            ['A', 'A'] => "both added",
+            _ => "both modified",
+        }
+    }
+}
+
+/// The merge under way, if there is one.
+pub fn find(repo: &Repository) -> Result<Option<Merging>, Error> {
+    let store = repo.store();
+    let Some(Target::Id(id)) = store.target(&repo.own_ref(REF)) else { return Ok(None) };
+    let commit: Commit = store.object(&id)?;
+    let below = |name: &str| -> Result<Option<Id>, StoreError> {
+        let entry = crate::object::tree::find(store, &commit.tree, name.as_bytes())?;
+        Ok(entry.and_then(|entry| entry.tree()))
+    };
+    let mut paths: BTreeMap<RepoPath, [Option<Entry>; 3]> = BTreeMap::new();
+    for (stage, name) in STAGES.into_iter().enumerate() {
+        for (path, entry) in files(store, below(name)?)? {
+            paths.entry(path).or_default()[stage] = Some(entry);
+        }
+    }
+    let beside = files(store, below("beside")?)?.into_iter().filter_map(|(place, entry)| {
+        let (path, name) = place.split()?;
+        let (parent, _) = path.split()?;
+        Some((path.clone(), parent.join(name), entry))
+    });
+    Ok(Some(Merging {
+        id,
+        merged: below("merged")?,
+        beside: beside.collect(),
+        unmerged: paths.into_iter().map(|(path, stages)| Unmerged { path, stages }).collect(),
+        parents: commit.parents,
+        message: commit.message,
+    }))
+}
+
+/// Everything in a tree that is not a directory.
+fn files(store: &Store, tree: Option<Id>) -> Result<Vec<(RepoPath, Entry)>, StoreError> {
+    let mut found = Vec::new();
+    let all = Pathspec::all();
+    diff::trees::<_, StoreError>(store, None, tree.as_ref(), &all, &mut |change| {
+        found.extend(change.new.map(|entry| (change.path, entry)));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Nothing but a merge's own commands may come while one is under way.
+pub(super) fn refuse(repo: &Repository, verb: &'static str) -> Result<(), Error> {
+    match repo.store().target(&repo.own_ref(REF)) {
+        Some(_) => Err(Error::Merging { verb }),
+        None => Ok(()),
+    }
+}
+
+/// The move of its ref.
+pub(super) fn moved(repo: &Repository, new: Option<Id>, reason: &str) -> Option<RefEdit> {
+    let name = repo.own_ref(REF);
+    let old = repo.store().target(&name);
+    let new = new.map(Target::Id);
+    (old != new).then(|| RefEdit { name, old, new, reason: reason.to_owned() })
+}
+
+/// Makes the commit that keeps a merge. `commit` has its parents and message.
+pub(super) fn keep<S>(
+    store: &mut S,
+    commit: Commit,
+    merged: Id,
+    unmerged: &[Unmerged],
+    beside: &[(RepoPath, RepoPath, Entry)],
+) -> Result<Id, StoreError>
+where
+    S: Source<Error = StoreError> + Sink<Error = StoreError>,
+{
+    let mut edits = Vec::new();
+    let totals = store.tree(&merged)?.totals();
+    let what = What::Directory { files: totals.files, bytes: totals.bytes, tree: merged };
+    let name = b"merged".to_vec();
+    let entry = Entry { name: name.clone(), mode: 0o755, mtime: None, attributes: None, what };
+    edits.push(Edit { path: RepoPath::root().join(&name), entry: Some(entry) });
+    for Unmerged { path, stages } in unmerged {
+        for (stage, name) in stages.iter().zip(STAGES) {
+            if stage.is_some() {
+                edits.push(Edit { path: within(name, path), entry: stage.clone() });
+            }
+        }
+    }
+    for (path, place, entry) in beside {
+        let path = within("beside", path).join(place.name());
+        edits.push(Edit { path, entry: Some(entry.clone()) });
+    }
+    edits.sort_by(|a, b| a.path.cmp(&b.path));
+    let tree = edit::<_, StoreError>(store, None, edits)?.id;
+    store.put(Commit::KIND, Commit { tree, ..commit }.to_bytes())
+}
+
+fn within(directory: &str, path: &RepoPath) -> RepoPath {
+    let start = RepoPath::root().join(directory.as_bytes());
+    path.parts().fold(start, |path, part| path.join(part))
+}
+
+/// Says of the paths for which `is_decided` holds that they are. The packs of the batch must go
+/// with the move.
+pub(super) fn decide(
+    repo: &Repository,
+    batch: &Batch<'_>,
+    verb: &str,
+    is_decided: impl Fn(&RepoPath) -> bool,
+) -> Result<Option<RefEdit>, Error> {
+    let Some(merging) = find(repo)? else { return Ok(None) };
+    let mut edits = Vec::new();
+    for Unmerged { path, stages } in &merging.unmerged {
+        if is_decided(path) {
+            for (_, name) in stages.iter().zip(STAGES).filter(|(stage, _)| stage.is_some()) {
+                edits.push(Edit { path: within(name, path), entry: None });
+            }
+        }
+    }
+    if edits.is_empty() {
+        return Ok(None);
+    }
+    edits.sort_by(|a, b| a.path.cmp(&b.path));
+    let commit: Commit = repo.store().object(&merging.id)?;
+    let mut writer = batch.writer();
+    let tree = staging::apply(&mut writer, Some(&commit.tree), edits)?.id;
+    let id = writer.put(Commit::KIND, Commit { tree, ..commit }.to_bytes())?;
+    writer.flush()?;
+    Ok(moved(repo, Some(id), verb))
+}
+
+impl Merging {
+    /// What is left of what was written beside other files, as it was written.
+    pub(super) fn untouched_beside(
         &self,
-        entry: &Entry,
-        trees: &mut Vec<Id>,
-        writer: &mut Writer<'_, '_>,
-    ) -> Result<(), Error> {
-        self.write_object(entry.attributes.as_ref(), writer)?;
-        match &entry.what {
-            What::File { content, .. } => self.write_object(Some(content), writer),
-            What::Symlink { target, .. } => self.write_object(Some(target), writer),
-            What::Directory { tree, .. } => {
-                trees.push(*tree);
-                Ok(())
+        working: &Working<'_>,
+        of: impl Fn(&RepoPath) -> bool,
+    ) -> Result<Vec<(RepoPath, Entry)>, Error> {
+        let mut walker = Walker::new(working.tree.root.clone());
+        let mut found = Vec::new();
+        for (path, place, entry) in self.beside.iter().filter(|(path, ..)| of(path)) {
+            let Some((parent, name)) = place.split() else { continue };
+            let Ok(dir) = walker.open(&parent) else { continue };
+            let Ok(stat) = dir.stat(name) else { continue };
+            // What has been recorded meanwhile is not ours to remove.
+            let is_tracked = working.entry(place)?.is_some();
+            if path != place && !is_tracked && holds(working.repo, &*dir, name, &stat, entry)? {
+                found.push((place.clone(), entry.clone()));
             }
-            What::Conflict { removes, adds } => removes.iter().chain(adds).try_for_each(|term| {
-                let (content, attributes) = match term {
-                    Term::File { content, attributes, .. } => (Some(content), attributes.as_ref()),
-                    Term::Symlink { target, attributes, .. } => (Some(target), attributes.as_ref()),
-                    Term::Directory { tree, attributes, .. } => {
-                        trees.push(*tree);
-                        (None, attributes.as_ref())
-                    }
-                    Term::Special { attributes, .. } => (None, Some(attributes)),
-                    Term::Absent | Term::Gitlink { .. } => (None, None),
-                };
-                self.write_object(content, writer)?;
-                self.write_object(attributes, writer)
-            }),
-            What::Special | What::Gitlink { .. } => Ok(()),
         }
+        Ok(found)
     }
 
-    /// Writes an object that was made, and what it consists of.
-    fn write_object(&self, id: Option<&Id>, writer: &mut Writer<'_, '_>) -> Result<(), Error> {
-        let Some((id, made)) = id.and_then(|id| Some((id, self.made.get(id)?))) else {
-            return Ok(());
-        };
-        match made.kind {
-            Kind::Chunk => {
-                writer.put_chunk(made.class, *id, &made.bytes)?;
-            }
-            Kind::Manifest => {
-                let manifest = Manifest::from_bytes(&made.bytes)?;
-                match &manifest.chunks {
-                    Chunks::One => self.write_object(Some(&manifest.content), writer)?,
-                    Chunks::Few(chunks) => {
-                        chunks.iter().try_for_each(|c| self.write_object(Some(&c.id), writer))?;
-                    }
-                    Chunks::Many { list, .. } => self.write_object(Some(list), writer)?,
-                }
-                writer.put_manifest(&manifest)?;
-            }
-            Kind::List => {
-                match List::from_bytes(&made.bytes)? {
-                    List::Leaf(chunks) => {
-                        chunks.iter().try_for_each(|c| self.write_object(Some(&c.id), writer))?;
-                    }
-                    List::Inner { children, .. } => {
-                        children
-                            .iter()
-                            .try_for_each(|c| self.write_object(Some(&c.node), writer))?;
-                    }
-                }
-                writer.put(made.kind, made.bytes.to_vec())?;
-            }
-            _ => {
-                writer.put(made.kind, made.bytes.to_vec())?;
-            }
+    /// Removes what was written beside these paths, if nobody has changed it.
+    pub(super) fn tidy_beside(
+        &self,
+        working: &Working<'_>,
+        of: impl Fn(&RepoPath) -> bool,
+    ) -> Result<(), Error> {
+        let mut walker = Walker::new(working.tree.root.clone());
+        for (place, _) in self.untouched_beside(working, of)? {
+            let Some((parent, name)) = place.split() else { continue };
+            let removed = walker.open(&parent).and_then(|dir| dir.remove_file(name));
+            removed.map_err(|source| Error::Worktree { path: place.clone(), source })?;
         }
         Ok(())
     }
-
-    fn keep(&mut self, kind: Kind, class: Class, id: Id, bytes: &[u8]) {
-        self.made.entry(id).or_insert_with(|| Made { kind, class, bytes: bytes.into() });
-    }
-
-    /// The chunks of a manifest one after another; `None` if one of them is not here.
-    fn join(&self, manifest: &Manifest) -> Result<Option<Vec<u8>>, Error> {
-        let mut bytes = Vec::new();
-        let mut add = |id: &Id| {
-            let chunk = self.bytes_if_here(Kind::Chunk, id)?;
-            if let Some(chunk) = &chunk {
-                bytes.extend_from_slice(chunk);
-            }
-            Ok::<bool, Error>(chunk.is_some())
-        };
-        match &manifest.chunks {
-            Chunks::One => {
-                if !add(&manifest.content)? {
-                    return Ok(None);
-                }
-            }
-            Chunks::Few(chunks) => {
-                for chunk in chunks {
-                    if !add(&chunk.id)? {
-                        return Ok(None);
-                    }
-                }
-            }
-            Chunks::Many { list, count } => {
-                let Some(root) = self.bytes_if_here(Kind::List, list)? else { return Ok(None) };
-                // A forged list could stand for far more than its manifest says.
-                if List::from_bytes(&root)?.totals() != Some((*count, manifest.size)) {
-                    let wrong = "a chunk list is not what its manifest says";
-                    return Err(codec::Error::Invalid(wrong).into());
-                }
-                let mut cursor = ListCursor::new(self, list);
-                loop {
-                    match cursor.next_chunk() {
-                        Ok(None) => break,
-                        Ok(Some(chunk)) => {
-                            if !add(&chunk.id)? {
-                                return Ok(None);
-                            }
-                        }
-                        Err(Error::Missing { kind: Kind::List, .. }) => return Ok(None),
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-        }
-        Ok(Some(bytes))
-    }
 }
 
-impl Source for Workspace<'_> {
-    type Error = Error;
-
-    fn bytes(&self, kind: Kind, id: &Id) -> Result<Arc<[u8]>, Error> {
-        match self.made.get(id) {
-            Some(made) if made.kind == kind => Ok(made.bytes.clone()),
-            _ => self.store.bytes(kind, id),
-        }
+/// The tree with these files in it too, durable so that a note may name it.
+pub(super) fn with_files(
+    working: &Working<'_>,
+    verb: &str,
+    actor: &str,
+    tree: Option<Id>,
+    files: &[(RepoPath, Entry)],
+) -> Result<Option<Id>, Error> {
+    if files.is_empty() {
+        return Ok(tree);
     }
-
-    fn bytes_if_here(&self, kind: Kind, id: &Id) -> Result<Option<Arc<[u8]>>, Error> {
-        match self.made.get(id) {
-            Some(made) if made.kind == kind => Ok(Some(made.bytes.clone())),
-            _ => self.store.bytes_if_here(kind, id),
-        }
-    }
-
-    fn tree(&self, id: &Id) -> Result<Arc<Node>, Error> {
-        match self.made.get(id) {
-            Some(made) if made.kind == Kind::Tree => Ok(Arc::new(Node::from_bytes(&made.bytes)?)),
-            // The store keeps the nodes it has decoded.
-            _ => self.store.tree(id),
-        }
-    }
-}
-
-impl Sink for Workspace<'_> {
-    type Error = Error;
-
-    fn put(&mut self, kind: Kind, bytes: Vec<u8>) -> Result<Id, Error> {
-        let id = kind.id_of(&bytes);
-        let class = if kind == Kind::List { Class::List } else { Class::Meta };
-        self.keep(kind, class, id, &bytes);
-        Ok(id)
-    }
-}
-
-impl Contents for Workspace<'_> {
-    fn read(&self, size: u64, content: &Id) -> Result<Option<Vec<u8>>, Error> {
-        if *content == Id::EMPTY {
-            return Ok(Some(Vec::new()));
-        }
-        if content_kind(size) == Kind::Chunk {
-            let found = self.bytes_if_here(Kind::Chunk, content)?;
-            return Ok(found.map(|bytes| bytes.to_vec()));
-        }
-        let manifest: Manifest = self.object(content)?;
-        self.join(&manifest)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<Id, Error> {
-        let size = bytes.len() as u64;
-        if bytes.is_empty() {
-            return Ok(Id::EMPTY);
-        }
-        let content = Kind::Chunk.id_of(bytes);
-        if content_kind(size) == Kind::Chunk {
-            self.keep(Kind::Chunk, Class::Near, content, bytes);
-            return Ok(content);
-        }
-        let near = size <= NEAR && manifest::is_text(bytes);
-        let class = if near { Class::Near } else { Class::Data };
-        let sizes = chunk::sizes(size);
-        let by_spans = size <= SPAN_LIMIT;
-        let mut sketcher = Sketcher::new();
-        if by_spans {
-            sketcher.update(bytes);
-        }
-        let mut chunks = Vec::new();
-        let mut start = 0;
-        while start < bytes.len() {
-            let length = chunk::next(&bytes[start..], sizes);
-            let piece = &bytes[start..start + length];
-            let id = Kind::Chunk.id_of(piece);
-            self.keep(Kind::Chunk, class, id, piece);
-            if !by_spans && let Some(head) = id.as_bytes().first_chunk() {
-                sketcher.chunk(u64::from_le_bytes(*head), length as u64);
-            }
-            chunks.push(ChunkRef { id, length: length as u32 });
-            start += length;
-        }
-        let count = chunks.len() as u64;
-        let chunks = match chunks.len() {
-            1 => Chunks::One,
-            2..=FEW => Chunks::Few(chunks),
-            _ => {
-                let mut list = ListBuilder::new();
-                for chunk in chunks {
-                    list.push(chunk, self)?;
-                }
-                Chunks::Many { list: list.finish(self)?, count }
-            }
-        };
-        let sketch = *sketcher.finish().as_bytes();
-        let manifest = Manifest { size, content, chunker: chunk::CHUNKER, near, sketch, chunks };
-        self.put(Kind::Manifest, manifest.to_bytes())
-    }
+    let edit = |(path, entry): &(RepoPath, Entry)| Edit {
+        path: path.clone(),
+        entry: Some(Entry { name: path.name().to_vec(), ..entry.clone() }),
+    };
+    let mut edits: Vec<Edit> = files.iter().map(edit).collect();
+    edits.sort_by(|a, b| a.path.cmp(&b.path));
+    let batch = Batch::begin(working.repo.store())?;
+    let tree = staging::tree_with(&batch, tree.as_ref(), edits)?;
+    let publication = Publication::new(verb, actor).with_packs(batch.seal()?);
+    working.repo.store().publish(publication)?;
+    Ok(Some(tree))
 }

@@ -44,8 +44,10 @@ pub(super) struct Pending {
     pub(super) to: Option<Id>,
     /// Only these paths; all if there are none.
     pub(super) paths: Vec<Vec<u8>>,
-    /// Whether the index describes `to` afterwards.
+    /// Whether the index describes `to` afterwards, or `index` if there is one.
     pub(super) adopts: bool,
+    /// The tree the index describes; what `to` has besides is written and not tracked.
+    pub(super) index: Option<Id>,
     /// The commit the index describes afterwards.
     pub(super) commit: Option<Id>,
     /// The refs that move when it is done.
@@ -219,6 +221,7 @@ impl Plan {
             to: Some(tree),
             paths: Vec::new(),
             adopts: true,
+            index: None,
             commit: working.base.commit,
             refs: Vec::new(),
         };
@@ -291,8 +294,25 @@ fn settle(working: &mut Working<'_>, pending: &Pending, applied: &Applied) -> Re
     if !pending.adopts {
         return Ok(());
     }
-    let base = Base { commit: pending.commit, tree: pending.to };
-    let mut update = Update::new(base, applied.rows.clone());
+    let base = Base { commit: pending.commit, tree: pending.index.or(pending.to) };
+    let mut rows = applied.rows.clone();
+    if pending.index.is_some() && pending.index != pending.to {
+        let mut besides = BTreeSet::new();
+        diff::entries::<_, StoreError>(
+            working.repo.store(),
+            pending.index.as_ref(),
+            pending.to.as_ref(),
+            &Pathspec::all(),
+            &mut |change| {
+                if change.old.is_none() {
+                    besides.insert(change.path);
+                }
+                Ok(())
+            },
+        )?;
+        rows.retain(|(path, _)| !besides.contains(path));
+    }
+    let mut update = Update::new(base, rows.clone());
     if let Some(boot) = working.repo.disk().boot_id() {
         update.unsynced = Unsynced::Under(boot);
     }
@@ -300,7 +320,7 @@ fn settle(working: &mut Working<'_>, pending: &Pending, applied: &Applied) -> Re
         // Nothing was known, and what was just written is everything there is.
         let mut by_directory: BTreeMap<RepoPath, Vec<&Tracked>> =
             BTreeMap::from([(RepoPath::root(), Vec::new())]);
-        for (path, row) in &applied.rows {
+        for (path, row) in &rows {
             if let (Some((parent, _)), Some(row)) = (path.split(), row) {
                 by_directory.entry(parent).or_default().push(row);
             }

@@ -12,7 +12,7 @@ use crate::worktree::{Applied, Failed};
 
 use super::pending;
 use super::travel::{self, Journey, Unsaved};
-use super::{Error, begin, moved, revisions};
+use super::{Error, begin, merging, moved, revisions};
 
 /// What moves with the branch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,6 +84,9 @@ pub fn run(
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
     let _lock = begin::begin(repo, &options.actor, monitor)?;
+    if matches!(options.mode, Mode::Soft | Mode::Keep) {
+        merging::refuse(repo, options.mode.name())?;
+    }
     let mut working = repo.working(&options.rules, monitor)?;
     let from = working.head.commit();
     let to = match &options.revision {
@@ -167,6 +170,7 @@ fn moves(
         refs.extend(moved::to_commit(repo, &working.head, id, reason));
     }
     refs.extend(moved::staged(repo, staged, options.mode.name()));
+    refs.extend(merging::moved(repo, None, options.mode.name()));
     refs
 }
 
@@ -191,9 +195,15 @@ fn travel(
     outcome: &mut Outcome,
     monitor: &dyn Monitor,
 ) -> Result<(), Error> {
+    let mut beside = Vec::new();
+    if let Some(merging) = merging::find(working.repo)?
+        && !options.dry_run
+    {
+        beside = merging.untouched_beside(working, |_| true)?;
+    }
+    let actor = options.actor.to_actor();
     let journey = Journey {
-        verb: "reset",
-        actor: options.actor.to_actor(),
+        from: merging::with_files(working, "reset", &actor, working.base.tree, &beside)?,
         commit: to.commit,
         tree: to.tree,
         refs: moves(working, options, to, None),
@@ -201,6 +211,7 @@ fn travel(
             Mode::Hard => Unsaved::Discard,
             _ => Unsaved::Keep,
         },
+        ..Journey::new("reset", &options.actor, working)
     };
     let plan = travel::plan(working, journey, monitor)?;
     if options.dry_run {

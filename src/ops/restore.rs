@@ -19,6 +19,15 @@ use crate::worktree::{Failed, Step, Walker};
 use super::pending::{self, Pending, Plan};
 use super::{Error, begin, moved, revisions, staging, travel};
 
+/// A side of a merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What was there before the merge.
+    Ours,
+    /// What came with it.
+    Theirs,
+}
+
 /// What to bring back.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
@@ -30,6 +39,8 @@ pub struct Options<'a> {
     pub staged: bool,
     /// In the working tree.
     pub worktree: bool,
+    /// Of paths that a merge left open, this side's version.
+    pub side: Option<Side>,
     /// Only say what would be done.
     pub dry_run: bool,
     /// Who does it.
@@ -78,6 +89,13 @@ fn attempt(
         None => None,
     };
     let mut outcome = Outcome::default();
+    if let Some(side) = options.side {
+        let actor = options.actor.to_actor();
+        let (tree, paths) = super::merge::side_of(&working, &options.paths, side, &actor)?;
+        let options = Options { paths, ..options.clone() };
+        bring_back(&mut working, Some(tree), &options, &mut outcome, monitor)?;
+        return Ok(outcome);
+    }
     if options.staged {
         unstage(&mut working, source, options, &mut outcome)?;
         if options.worktree {
@@ -179,6 +197,7 @@ fn bring_back(
         to: goal,
         paths: steps.iter().map(|step| step.path.as_bytes().to_vec()).collect(),
         adopts: false,
+        index: None,
         commit: working.base.commit,
         refs: Vec::new(),
     };

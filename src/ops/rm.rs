@@ -11,7 +11,7 @@ use crate::store::{Batch, Error as StoreError};
 use crate::worktree::{Step, Walker};
 
 use super::pending::{self, Plan};
-use super::{Error, begin, staging, travel};
+use super::{Error, begin, merging, staging, travel};
 
 /// What to remove.
 #[derive(Clone, Debug)]
@@ -89,15 +89,19 @@ pub fn run(
         steps.iter().map(|step| Edit { path: step.path.clone(), entry: None }).collect();
     let batch = Batch::begin(repo.store())?;
     let tree = staging::tree_with(&batch, Some(&now), edits)?;
+    let decided = merging::decide(repo, &batch, "rm", |path| {
+        steps.binary_search_by(|step| step.path.cmp(path)).is_ok()
+    })?;
     let sealed = batch.seal()?;
     if options.cached {
-        staging::publish(&working, "rm", &options.actor, tree, sealed)?;
+        staging::publish(&working, "rm", &options.actor, tree, sealed, decided)?;
         let rows = steps.iter().map(|step| (step.path.clone(), None)).collect();
         let base = Base { commit: working.base.commit, tree: Some(tree) };
         let _ = working.index.update(Update::new(base, rows))?;
         return Ok(outcome);
     }
-    let plan = Plan::of_staging(&working, "rm", &options.actor, tree, sealed)?;
+    let mut plan = Plan::of_staging(&working, "rm", &options.actor, tree, sealed)?;
+    plan.refs.extend(decided);
     let applied = pending::carry_out(&mut working, plan, monitor)?;
     if let Some(failed) = applied.failed.into_iter().next() {
         return Err(Error::Worktree { path: failed.path, source: failed.error });

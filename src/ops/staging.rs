@@ -5,12 +5,12 @@ use crate::hash::Id;
 use crate::index::Tracked;
 use crate::object::tree::{Edit, Root, edit};
 use crate::object::{Entry, Node, What};
-use crate::path::Pathspec;
+use crate::path::{Pathspec, RepoPath};
 use crate::repo::{Person, Working};
-use crate::store::{Batch, Error as StoreError, Publication, Sealed, Store, Writer};
+use crate::store::{Batch, Error as StoreError, Publication, RefEdit, Sealed, Store, Writer};
 use crate::worktree::{Walker, record};
 
-use super::{Error, moved};
+use super::{Error, merging, moved};
 
 /// Applies what was recorded to a tree.
 pub(super) fn apply(
@@ -33,17 +33,20 @@ pub(super) fn tree_with(
     Ok(tree)
 }
 
-/// Makes this tree the staged one, on what is staged already, or else on HEAD's.
+/// Makes this tree the staged one, on what is staged already, or else on HEAD's. `decided` is what
+/// that decides of a merge under way.
 pub(super) fn publish(
     working: &Working<'_>,
     verb: &str,
     actor: &Person,
     tree: Id,
     sealed: Sealed,
+    decided: Option<RefEdit>,
 ) -> Result<(), Error> {
     let publication = Publication::new(verb, &actor.to_actor())
         .with_packs(sealed)
-        .with_refs(moved::staged(working.repo, staged_as(working, tree), verb));
+        .with_refs(moved::staged(working.repo, staged_as(working, tree), verb))
+        .with_refs(decided);
     working.repo.store().publish(publication)?;
     Ok(())
 }
@@ -71,10 +74,14 @@ pub(super) fn differ(store: &Store, old: &Id, new: &Id) -> Result<bool, Error> {
 /// Every path that was named must be there, or be recorded: otherwise it was mistyped.
 pub(super) fn check_named(working: &Working<'_>, paths: &Pathspec) -> Result<(), Error> {
     let mut walker = Walker::new(working.tree.root.clone());
+    let merging = merging::find(working.repo)?;
+    let is_unmerged = |path: &RepoPath| {
+        merging.iter().flat_map(|merging| &merging.unmerged).any(|one| one.path.is_within(path))
+    };
     for path in paths.plain_paths().unwrap_or_default() {
         let Some((parent, name)) = path.split() else { continue };
         let is_there = walker.open(&parent).and_then(|dir| dir.stat(name)).is_ok();
-        if !is_there && working.entry(path)?.is_none() {
+        if !is_there && working.entry(path)?.is_none() && !is_unmerged(path) {
             let in_head = match working.head_tree {
                 Some(tree) => crate::repo::find_entry(working.repo.store(), &tree, path)?,
                 None => None,

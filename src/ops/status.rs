@@ -15,6 +15,7 @@ use crate::store::Error as StoreError;
 use crate::worktree::record::hash_file;
 use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Visitor};
 
+use super::merging::{self, Merging};
 use super::{Error, begin};
 
 pub use crate::worktree::scan::Untracked;
@@ -64,6 +65,9 @@ pub struct Unstaged {
 pub struct Outcome {
     /// Where HEAD is.
     pub head: Head,
+    /// A merge under way. What it left open is not among what is staged; if its file was changed
+    /// since, it is among what changed.
+    pub merging: Option<Merging>,
     /// What is staged: between HEAD and the staged tree.
     pub staged: Vec<Difference>,
     /// Where the directories went that are gone from what is staged.
@@ -99,7 +103,10 @@ pub struct Outcome {
 impl Outcome {
     /// Whether there is nothing to record and nothing untracked.
     pub fn is_clean(&self) -> bool {
-        self.staged.is_empty() && self.unstaged.is_empty() && self.untracked.is_empty()
+        self.merging.is_none()
+            && self.staged.is_empty()
+            && self.unstaged.is_empty()
+            && self.untracked.is_empty()
     }
 }
 
@@ -115,7 +122,11 @@ pub fn run(
 fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Result<Outcome, Error> {
     let mut working = repo.working(&options.rules, monitor)?;
     monitor.begin(Stage::Scanning, None, None);
-    let (staged, directories) = staged(&working, options)?;
+    let mut merging = merging::find(repo)?;
+    if let Some(merging) = &mut merging {
+        merging.unmerged.retain(|unmerged| options.paths.matches(&unmerged.path));
+    }
+    let (staged, directories) = staged(&working, options, merging.as_ref())?;
     let found = Collect::default();
     let request = scan::Request {
         root: &working.tree.root,
@@ -151,6 +162,7 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
     write_back(&mut working, refreshed, found.listed);
     Ok(Outcome {
         head,
+        merging,
         staged,
         directories,
         unstaged,
@@ -168,12 +180,15 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
     })
 }
 
-/// What is staged, with renames if they are looked for.
+/// What is staged, with renames if they are looked for, and without what a merge left open.
 fn staged(
     working: &Working<'_>,
     options: &Options<'_>,
+    merging: Option<&Merging>,
 ) -> Result<(Vec<Difference>, Directories), StoreError> {
-    let changes = staged_changes(working, &options.paths)?;
+    let mut changes = staged_changes(working, &options.paths)?;
+    let open = merging.map_or(&[][..], |merging| &merging.unmerged);
+    changes.retain(|change| open.iter().all(|open| open.path != change.path));
     let (Some(renames), Some(staged)) = (options.renames, working.staged) else {
         return Ok((changes.into_iter().map(Difference::from).collect(), Directories::default()));
     };

@@ -11,7 +11,7 @@ use crate::worktree::Failed;
 
 use super::pending::{self, Plan};
 use super::travel::{self, Journey, Unsaved};
-use super::{Error, begin, moved, revisions, staging};
+use super::{Error, begin, merging, moved, revisions, staging};
 
 /// Where to go.
 #[derive(Clone, Debug)]
@@ -82,6 +82,9 @@ fn attempt(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
+    if !options.discard {
+        merging::refuse(repo, "switch")?;
+    }
     let from = repo.head();
     let goal = goal(repo, &options.to, monitor)?;
     let head_name = repo.head_name();
@@ -267,13 +270,15 @@ fn plan(
             goal_tree = Some(tree);
         }
     }
+    if options.discard {
+        refs.extend(merging::moved(repo, None, "switch"));
+    }
     let journey = Journey {
-        verb: "switch",
-        actor: options.actor.to_actor(),
         commit,
         tree: goal_tree,
         refs,
         unsaved: if options.discard { Unsaved::Discard } else { Unsaved::Keep },
+        ..Journey::new("switch", &options.actor, working)
     };
     let plan = travel::plan(working, journey, monitor)?;
     if let Some(packs) = sealed {

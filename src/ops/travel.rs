@@ -10,7 +10,7 @@ use crate::hash::Id;
 use crate::index::{Base, Presence, Tracked, Update};
 use crate::path::{Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
-use crate::repo::Working;
+use crate::repo::{Person, Working};
 use crate::store::{Error as StoreError, RefEdit};
 use crate::worktree::{Step, Walker};
 
@@ -23,6 +23,8 @@ pub(super) enum Unsaved {
     Keep,
     /// It is thrown away, and so is all that is not recorded of tracked files.
     Discard,
+    /// At these paths it is thrown away, at others it stays.
+    DiscardAt(BTreeSet<RepoPath>),
 }
 
 /// Where to go.
@@ -33,12 +35,33 @@ pub(super) struct Journey {
     pub(super) actor: String,
     /// The commit that HEAD is on afterwards.
     pub(super) commit: Option<Id>,
-    /// The tree that the working tree and the index have afterwards.
+    /// The tree that the working tree has: what the index describes, and perhaps more.
+    pub(super) from: Option<Id>,
+    /// The tree that the working tree has afterwards.
     pub(super) tree: Option<Id>,
+    /// The tree the index describes then, if it is another one: what `tree` has besides is written
+    /// and not tracked.
+    pub(super) index: Option<Id>,
     /// The refs that move.
     pub(super) refs: Vec<RefEdit>,
     /// What becomes of unsaved work.
     pub(super) unsaved: Unsaved,
+}
+
+impl Journey {
+    /// From where one is to nowhere yet, with nothing unsaved lost.
+    pub(super) fn new(verb: &'static str, actor: &Person, working: &Working<'_>) -> Self {
+        Self {
+            verb,
+            actor: actor.to_actor(),
+            commit: working.head.commit(),
+            from: working.base.tree,
+            tree: None,
+            index: None,
+            refs: Vec::new(),
+            unsaved: Unsaved::Keep,
+        }
+    }
 }
 
 /// What has to be done to get there.
@@ -51,7 +74,7 @@ pub(super) fn plan(
     let mut steps = Vec::new();
     diff::entries::<_, StoreError>(
         working.repo.store(),
-        working.base.tree.as_ref(),
+        journey.from.as_ref(),
         journey.tree.as_ref(),
         &Pathspec::all(),
         &mut |change| {
@@ -60,24 +83,36 @@ pub(super) fn plan(
         },
     )?;
     add_held_back(working, journey.tree, &mut steps)?;
-    match journey.unsaved {
-        Unsaved::Discard => add_changed(working, journey.tree, &mut steps, monitor)?,
-        Unsaved::Keep => {
-            restore::with_parents(working, journey.tree.as_ref(), &mut steps)?;
-            let paths = in_the_way(working, &steps)?;
-            if !paths.is_empty() {
-                return Err(Error::WouldOverwrite { paths });
-            }
+    let nothing = BTreeSet::new();
+    let lost = match &journey.unsaved {
+        Unsaved::Keep => Some(&nothing),
+        Unsaved::Discard => None,
+        Unsaved::DiscardAt(paths) => Some(paths),
+    };
+    match lost {
+        None => add_changed(working, journey.tree, &Pathspec::all(), &mut steps, monitor)?,
+        Some(paths) if !paths.is_empty() => {
+            let pathspec = Pathspec::of_paths(paths.iter().cloned());
+            add_changed(working, journey.tree, &pathspec, &mut steps, monitor)?;
+        }
+        Some(_) => restore::with_parents(working, journey.tree.as_ref(), &mut steps)?,
+    }
+    if let Some(lost) = lost {
+        let mut paths = in_the_way(working, &steps)?;
+        paths.retain(|path| !lost.contains(path));
+        if !paths.is_empty() {
+            return Err(Error::WouldOverwrite { paths });
         }
     }
     let pending = Pending {
         verb: journey.verb.to_owned(),
         actor: journey.actor,
         boot: None,
-        from: working.base.tree,
+        from: journey.from,
         to: journey.tree,
         paths: Vec::new(),
         adopts: true,
+        index: journey.index,
         commit: journey.commit,
         refs: Vec::new(),
     };
@@ -152,14 +187,15 @@ fn add_held_back(
     Ok(())
 }
 
-/// Everything that differs from what is recorded is written anew.
+/// What differs from what is recorded at these paths is written anew.
 fn add_changed(
     working: &Working<'_>,
     goal: Option<Id>,
+    paths: &Pathspec,
     steps: &mut Vec<Step>,
     monitor: &dyn Monitor,
 ) -> Result<(), Error> {
-    let changed = restore::changed_paths(working, &Pathspec::all(), monitor)?;
+    let changed = restore::changed_paths(working, paths, monitor)?;
     for path in changed {
         if steps.binary_search_by(|step| step.path.cmp(&path)).is_ok() {
             continue;

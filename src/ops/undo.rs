@@ -17,8 +17,8 @@ use crate::store::{Error as StoreError, Move, Publication, RefEdit, Slot, Target
 use crate::worktree::Failed;
 
 use super::pending;
-use super::travel::{self, Journey, Unsaved};
-use super::{Error, begin};
+use super::travel::{self, Journey};
+use super::{Error, begin, merging};
 
 /// Which way to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +136,14 @@ fn go(
     let goal = goal(repo, &moved)?;
     let name = options.direction.name();
     let actor = options.actor.to_actor();
+    let mut beside = Vec::new();
+    if let Some(merging) = merging::find(repo)?
+        && moved.iter().any(|edit| edit.new.is_none() && edit.name == repo.own_ref("merge"))
+        && !options.dry_run
+    {
+        // What a merge wrote beside files goes with it.
+        beside = merging.untouched_beside(&working, |_| true)?;
+    }
     if !brings_files(outcome) {
         if !options.dry_run {
             repo.store().publish(Publication::new(name, &actor).with_refs(moved))?;
@@ -144,12 +152,11 @@ fn go(
         return Ok(());
     }
     let journey = Journey {
-        verb: name,
-        actor,
+        from: merging::with_files(&working, name, &actor, working.base.tree, &beside)?,
         commit: goal.commit,
         tree: goal.tree,
         refs: moved,
-        unsaved: Unsaved::Keep,
+        ..Journey::new(name, &options.actor, &working)
     };
     let plan = travel::plan(&working, journey, monitor)?;
     if options.dry_run {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::hash::{Id, Kind, Prefix};
 use crate::history::Names;
-use crate::object::{Entry, Node, Source};
+use crate::object::{Commit, Entry, Node, Source};
 use crate::path::RepoPath;
 use crate::store::{Error as StoreError, Move, Target};
 
@@ -90,7 +90,7 @@ impl Names for Repository {
 
     fn tracked(&self, path: &RepoPath, stage: u8) -> Result<Option<Entry>, StoreError> {
         if stage != 0 {
-            return Ok(None);
+            return self.left_open(path, stage);
         }
         let tree = match self.staged() {
             Some(staged) => Some(staged.tree),
@@ -100,6 +100,24 @@ impl Names for Repository {
             Some(tree) => find_entry(&self.store, &tree, path).map_err(into_store),
             None => Ok(None),
         }
+    }
+}
+
+impl Repository {
+    /// A version of a path that a merge left open: of the base (1), ours (2) or theirs (3).
+    fn left_open(&self, path: &RepoPath, stage: u8) -> Result<Option<Entry>, StoreError> {
+        let Some(Target::Id(merge)) = self.store.target(&self.own_ref("merge")) else {
+            return Ok(None);
+        };
+        let tree = self.store.object::<Commit>(&merge)?.tree;
+        let directory = match stage {
+            1 => "base",
+            2 => "ours",
+            _ => "theirs",
+        };
+        let start = RepoPath::root().join(directory.as_bytes());
+        let path = path.parts().fold(start, |path, part| path.join(part));
+        find_entry(&self.store, &tree, &path).map_err(into_store)
     }
 }
 

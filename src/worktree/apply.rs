@@ -195,6 +195,10 @@ fn remove(names: &mut Names<'_>, applied: &mut Applied) {
         let Some(old) = &step.old else { continue };
         let goes = match &step.new {
             None => true,
+            // A conflict is no file: what stood there would be taken for how it was settled.
+            Some(Entry { what: What::Conflict { .. }, .. }) => {
+                !matches!(old.what, What::Conflict { .. })
+            }
             Some(new) => old.is_directory() != new.is_directory(),
         };
         if !goes {

@@ -7,6 +7,7 @@ mod config;
 mod diff;
 mod log;
 mod ls;
+mod merge;
 mod merge_base;
 mod merge_tree;
 mod reference;

@@ -9,8 +9,10 @@ use std::io;
 use std::sync::Arc;
 
 use annals::disk::{Disk, Fault, FaultyDisk, MemoryDisk, Survival};
+use annals::merge::{Favour, NoDriver, Style};
 use annals::ops::undo::{self, Direction};
-use annals::ops::{self, add, branch, commit, mv, reset, restore, rm, status, switch, tag};
+use annals::ops::{self, add, branch, commit, merge, merging, mv, reset, restore, rm};
+use annals::ops::{status, switch, tag};
 use annals::progress::Silent;
 use annals::repo::{Repository, Rules};
 
@@ -66,6 +68,7 @@ const VERBS: &[Verb] = &[
         run: |disk| bring_back(disk, Some("other"), &["a", "d"]),
     },
     Verb { name: "reset --hard", prepare: with_branch, run: |disk| go_back(disk, "other") },
+    Verb { name: "merge", prepare: diverged, run: |disk| join(disk, "other") },
     Verb { name: "undo", prepare: went_back, run: |disk| undo_or_redo(disk, Direction::Undo) },
     Verb { name: "redo", prepare: undone, run: |disk| undo_or_redo(disk, Direction::Redo) },
     Verb { name: "rm", prepare: recorded, run: |disk| remove(disk, &["a", "d"]) },
@@ -140,6 +143,21 @@ fn undone(disk: &MemoryDisk) {
     undo_or_redo(&shared(disk), Direction::Undo).unwrap();
 }
 
+/// On `main`, which has work of its own; so has `other`.
+fn diverged(disk: &MemoryDisk) {
+    with_branch(disk);
+    write(disk, "mine", "on main\n");
+    commit_all(&open(&shared(disk)).unwrap(), "on main").unwrap();
+}
+
+/// The same, and nobody can decide on `a` and `d/b`.
+fn conflicting(disk: &MemoryDisk) {
+    with_branch(disk);
+    write(disk, "a", "on main\n");
+    write(disk, "d/b", noise(3, 20_000));
+    commit_all(&open(&shared(disk)).unwrap(), "on main").unwrap();
+}
+
 /// What was written long ago is on the disk.
 fn settle(disk: &MemoryDisk) {
     disk.remount();
@@ -189,6 +207,7 @@ fn bring_back(disk: &Arc<dyn Disk>, source: Option<&str>, words: &[&str]) -> Don
         paths: paths(words),
         staged: false,
         worktree: true,
+        side: None,
         dry_run: false,
         actor: person(),
         rules: Rules::default(),
@@ -205,6 +224,29 @@ fn go_back(disk: &Arc<dyn Disk>, revision: &str) -> Done {
         rules: Rules::default(),
     };
     told(reset::run(&open(disk)?, &options, &Silent)?.failed.is_empty())
+}
+
+fn join(disk: &Arc<dyn Disk>, word: &str) -> Done {
+    let options = merge::Options {
+        heads: vec![word.into()],
+        fast_forward: merge::FastForward::Allow,
+        until: merge::Until::Commit,
+        message: b"verb".to_vec(),
+        favour: Favour::Nobody,
+        style: Style::Merge,
+        allow_unrelated: false,
+        keep_conflicts: false,
+        driver: &NoDriver,
+        dry_run: false,
+        actor: person(),
+        rules: Rules::default(),
+    };
+    told(merge::run(&open(disk)?, &options, &Silent)?.failed.is_empty())
+}
+
+fn abort(disk: &Arc<dyn Disk>) -> Done {
+    let options = merge::Abort { dry_run: false, actor: person(), rules: Rules::default() };
+    told(merge::abort(&open(disk)?, &options, &Silent)?.failed.is_empty())
 }
 
 fn undo_or_redo(disk: &Arc<dyn Disk>, direction: Direction) -> Done {
@@ -452,6 +494,7 @@ power_loss! {
     restore_survives_power_loss: "restore",
     restore_from_a_commit_survives_power_loss: "restore from a commit",
     reset_survives_power_loss: "reset --hard",
+    merge_survives_power_loss: "merge",
     undo_survives_power_loss: "undo",
     redo_survives_power_loss: "redo",
     rm_survives_power_loss: "rm",
@@ -459,6 +502,73 @@ power_loss! {
     mv_of_a_directory_survives_power_loss: "mv of a directory",
     branch_survives_power_loss: "branch",
     tag_survives_power_loss: "tag",
+}
+
+/// A merge that leaves something open is there wholly or not at all; and so is taking it back.
+fn survives_conflicts(verb: &Verb) {
+    let story = Story::of(verb);
+    for survivors in 0.. {
+        let disk = story.copy();
+        let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+        let fault = Fault::dying_after(survivors);
+        faulty.set_fault(if survivors % 2 == 0 { fault } else { fault.torn() });
+        let dying: Arc<dyn Disk> = Arc::new(faulty.clone());
+        let finished = (verb.run)(&dying).is_ok();
+        let survival = SURVIVALS[survivors as usize % 4];
+        let left = disk.image_after_power_loss(survival);
+        let context = format!("{}: after {survivors} writes, {survival:?}", verb.name);
+        let shared = shared(&left);
+        let repo = open(&shared).unwrap_or_else(|error| panic!("{context}: {error}"));
+        let found = picture(&repo).unwrap();
+        assert!(found == story.done || (found == story.before && !finished), "{context}");
+        assert!(check(&repo).is_clean(), "{context}");
+        drop(repo);
+        let _ = ops_that_recover(&shared);
+        let repo = open(&shared).unwrap();
+        let found = picture(&repo).unwrap();
+        let (is_done, working) = (found == story.done, working_files(&left));
+        assert!(is_done || found == story.before, "{context}: neither");
+        let meant = if is_done { &story.new } else { &story.old };
+        let unlike: Vec<&String> = meant
+            .keys()
+            .chain(working.keys())
+            .filter(|path| working.get(*path) != meant.get(*path))
+            .collect();
+        assert!(unlike.is_empty(), "{context}: done {is_done}, unlike: {unlike:?}");
+        // Whatever is left can be gone on with.
+        if merging::find(&repo).unwrap().is_some() {
+            abort(&shared).unwrap_or_else(|error| panic!("{context}: {error}"));
+            assert!(list_status(&open(&shared).unwrap()).unwrap().is_clean(), "{context}");
+        }
+        commit_of(&left, &context);
+        if !faulty.is_dead() {
+            assert!(finished, "{}", verb.name);
+            return;
+        }
+    }
+}
+
+fn commit_of(disk: &MemoryDisk, context: &str) {
+    write(disk, "next", "next");
+    next_command(&shared(disk)).unwrap_or_else(|error| panic!("{context}: next: {error}"));
+    let repo = open(&shared(disk)).unwrap();
+    assert_eq!(at_head(&repo).1, working_files(disk), "{context}");
+    assert!(check(&repo).is_clean(), "{context}: after next");
+}
+
+#[test]
+fn a_merge_with_conflicts_survives_power_loss() {
+    let run = |disk: &Arc<dyn Disk>| join(disk, "other");
+    survives_conflicts(&Verb { name: "merge with conflicts", prepare: conflicting, run });
+}
+
+#[test]
+fn taking_a_merge_back_survives_power_loss() {
+    let prepare = |disk: &MemoryDisk| {
+        conflicting(disk);
+        join(&shared(disk), "other").unwrap();
+    };
+    survives_conflicts(&Verb { name: "merge --abort", prepare, run: abort });
 }
 
 /// Commits until a commit more does something that most do not.

@@ -190,7 +190,11 @@ pub(crate) fn picture(repo: &Repository) -> Result<Picture, StoreError> {
             }
             next = commit.parents.first().copied();
         }
-        let name = if name.ends_with("/HEAD") { "HEAD".into() } else { name };
+        let own = ["HEAD", "merge"].into_iter().find(|own| {
+            name.strip_prefix("refs/worktree/")
+                .is_some_and(|rest| rest.ends_with(&format!("/{own}")))
+        });
+        let name = own.map_or(name.clone(), str::to_owned);
         picture.refs.insert(name, (messages, files.unwrap_or_default()));
     }
     Ok(picture)

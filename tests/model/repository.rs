@@ -338,6 +338,7 @@ impl World {
             paths,
             staged: false,
             worktree: true,
+            side: None,
             dry_run: false,
             actor: person(),
             rules: Rules::default(),

@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Status(commands::status::Args),
     Switch(commands::switch::Args),
     Restore(commands::restore::Args),
+    Merge(commands::merge::Args),
+    Resolve(commands::resolve::Args),
     Reset(commands::reset::Args),
     Undo(commands::undo::Undo),
     Redo(commands::undo::Redo),

@@ -214,6 +214,18 @@ fn of_store(error: &store::Error) -> Told {
     }
 }
 
+/// An error with the paths it is about.
+fn listed(id: &'static str, error: &ops::Error, paths: &[path::RepoPath]) -> Told {
+    let mut told = Told::new(id, error);
+    for path in paths.iter().take(10) {
+        told.text += &format!("\n  {path}");
+    }
+    if paths.len() > 10 {
+        told.text += &format!("\n  and {} more", paths.len() - 10);
+    }
+    told
+}
+
 fn of_ops(error: &ops::Error) -> Told {
     match error {
         ops::Error::Repo(error) => of_repo(error),
@@ -232,14 +244,7 @@ fn of_ops(error: &ops::Error) -> Told {
         ops::Error::NoMatch(_) => Told::new("no-match", error)
             .hint("`annals status` lists what changed, `annals ls` what is recorded"),
         ops::Error::WouldOverwrite { paths } => {
-            let mut told = Told::new("would-overwrite", error);
-            for path in paths.iter().take(10) {
-                told.text += &format!("\n  {path}");
-            }
-            if paths.len() > 10 {
-                told.text += &format!("\n  and {} more", paths.len() - 10);
-            }
-            told.hint("`annals commit` keeps what is in them, `--discard` or `-f` throws it away")
+            listed("would-overwrite", error, paths).hint("`annals commit` keeps what is in them, `--discard` or `-f` throws it away")
         }
         ops::Error::IsDirectory(path) => {
             Told::new("directory", error).hint(format!("`-r {path}` means everything in it"))
@@ -276,6 +281,22 @@ fn of_ops(error: &ops::Error) -> Told {
             Told::new("not-found", error).hint("`annals branch` lists all branches")
         }
         ops::Error::NoTag(_) => Told::new("not-found", error).hint("`annals tag` lists all tags"),
+        ops::Error::Merging { .. } => Told::new("merging", error)
+            .hint("`annals commit` records it, `annals merge --abort` takes it back"),
+        ops::Error::NotMerging => Told::new("not-merging", error),
+        ops::Error::Unmerged { paths } => listed("unmerged", error, paths)
+            .hint("`annals resolve PATHS` says that a file is as it should be"),
+        ops::Error::Marked { paths } => listed("marked", error, paths)
+            .hint("edit them, or take one side with `annals restore --ours` or `--theirs`; `-f` takes them as they are"),
+        ops::Error::Staged { paths } => listed("staged", error, paths)
+            .hint("`annals commit` records it, `annals reset` takes it back"),
+        ops::Error::NotForward(_) => Told::new("not-forward", error)
+            .hint("`annals merge` without `--ff-only` records a merge"),
+        ops::Error::NeedsContent { paths } => listed("needs-content", error, paths)
+            .hint("`annals merge --keep-conflicts` records these as not decided"),
+        ops::Error::Octopus { paths, .. } => listed("conflict", error, paths)
+            .hint("nothing was changed; merge them one after the other")
+            .code(NO),
         ops::Error::NothingTo(_) => Told::new("nothing-to-undo", error)
             .hint("`annals reflog` shows where a branch has been")
             .code(NO),

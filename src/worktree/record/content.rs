@@ -67,7 +67,8 @@ pub(super) struct Segment {
 }
 
 impl<'b, 's> Hand<'b, 's> {
-    pub(super) fn new(writer: Writer<'b, 's>) -> Self {
+    /// Begins with this door into a batch.
+    pub fn new(writer: Writer<'b, 's>) -> Self {
         Self { writer, sketcher: Sketcher::new(), buffer: Vec::new() }
     }
 
@@ -199,9 +200,33 @@ impl<'b, 's> Hand<'b, 's> {
         if !self.fill(file, size, read)? {
             return Ok(None);
         }
-        let bytes = &self.buffer[..size];
-        let sizes = chunk::sizes(size as u64);
-        let near = size as u64 <= NEAR && manifest::is_text(bytes);
+        let buffer = std::mem::take(&mut self.buffer);
+        let kept = self.keep(&buffer[..size]);
+        self.buffer = buffer;
+        Ok(Some(kept?.0))
+    }
+
+    /// Records a content that is in memory: as a chunk, or with a manifest, which is given too if
+    /// it is new.
+    pub fn record_bytes(&mut self, bytes: &[u8]) -> Result<(Id, Option<Manifest>), Error> {
+        if bytes.len() as u64 > SMALL {
+            return self.keep(bytes);
+        }
+        let id = Kind::Chunk.id_of(bytes);
+        self.writer.put_chunk(Class::Near, id, bytes)?;
+        Ok((id, None))
+    }
+
+    /// What is written with.
+    pub fn writer(&mut self) -> &mut Writer<'b, 's> {
+        &mut self.writer
+    }
+
+    /// Cuts, hashes and stores a content of more than 16 KiB.
+    fn keep(&mut self, bytes: &[u8]) -> Result<(Id, Option<Manifest>), Error> {
+        let size = bytes.len() as u64;
+        let sizes = chunk::sizes(size);
+        let near = size <= NEAR && manifest::is_text(bytes);
         let class = if near { Class::Near } else { Class::Data };
         let content = Kind::Chunk.id_of(bytes);
         let mut chunks = Vec::new();
@@ -216,30 +241,35 @@ impl<'b, 's> Hand<'b, 's> {
         // Content that is known needs no sketch: its manifest is here, or follows from the same
         // bytes.
         if let Some(known) = self.known_manifest(&content)? {
-            return Ok(Some(known));
+            return Ok((known, None));
         }
-        self.sketcher.update(&self.buffer[..size]);
+        if size <= chunk::SPAN_LIMIT {
+            self.sketcher.update(bytes);
+        } else {
+            for chunk in &chunks {
+                self.sketcher.chunk(head(&chunk.id), chunk.length.into());
+            }
+        }
         let sketch = self.sketcher.finish_and_reset();
         let mut start = 0;
         for chunk in &chunks {
             let end = start + chunk.length as usize;
-            self.writer.put_chunk(class, chunk.id, &self.buffer[start..end])?;
+            self.writer.put_chunk(class, chunk.id, &bytes[start..end])?;
             start = end;
         }
-        let chunks = self.finish_chunks(chunks)?;
         let manifest = Manifest {
-            size: size as u64,
+            size,
             content,
             chunker: chunk::CHUNKER,
             near,
             sketch: *sketch.as_bytes(),
-            chunks,
+            chunks: self.finish_chunks(chunks)?,
         };
-        Ok(Some(self.writer.put_manifest(&manifest)?))
+        Ok((self.writer.put_manifest(&manifest)?, Some(manifest)))
     }
 
     /// The manifest of a content that the store has in a pack this batch can rely on.
-    fn known_manifest(&mut self, content: &Id) -> Result<Option<Id>, Failure> {
+    fn known_manifest(&mut self, content: &Id) -> Result<Option<Id>, Error> {
         let batch = self.writer.batch();
         Ok(batch
             .store()
@@ -247,7 +277,7 @@ impl<'b, 's> Hand<'b, 's> {
             .and_then(|(id, _)| batch.has(Kind::Manifest, &id).then_some(id)))
     }
 
-    fn finish_chunks(&mut self, mut chunks: Vec<ChunkRef>) -> Result<Chunks, Failure> {
+    fn finish_chunks(&mut self, mut chunks: Vec<ChunkRef>) -> Result<Chunks, Error> {
         if chunks.len() == 1 {
             return Ok(Chunks::One);
         }

@@ -189,7 +189,7 @@ fn person(text: &str) -> Result<Person, Error> {
     split.ok_or_else(|| Error::usage(format!("'{text}' is not an author: it is 'NAME <EMAIL>'")))
 }
 
-fn print(context: &Context, outcome: &Outcome, is_dry: bool) -> Result<(), Error> {
+pub(super) fn print(context: &Context, outcome: &Outcome, is_dry: bool) -> Result<(), Error> {
     let output = context.output();
     if context.is_json() {
         return output.json(&json!({

@@ -10,6 +10,7 @@ pub(crate) mod commit;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod diff;
+mod drivers;
 pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod help;
@@ -18,6 +19,7 @@ pub(crate) mod init;
 mod left_out;
 pub(crate) mod log;
 pub(crate) mod ls;
+pub(crate) mod merge;
 pub(crate) mod merge_base;
 pub(crate) mod merge_tree;
 pub(crate) mod mv;
@@ -26,6 +28,7 @@ pub(crate) mod reference;
 pub(crate) mod reflog;
 mod renames;
 pub(crate) mod reset;
+pub(crate) mod resolve;
 pub(crate) mod restore;
 pub(crate) mod rev_parse;
 pub(crate) mod rm;
@@ -52,6 +55,8 @@ pub(crate) fn run(context: &Context, command: &Command) -> Result<ExitCode, Erro
         Command::Status(args) => status::run(context, args),
         Command::Switch(args) => switch::run(context, args),
         Command::Restore(args) => restore::run(context, args),
+        Command::Merge(args) => merge::run(context, args),
+        Command::Resolve(args) => resolve::run(context, args),
         Command::Reset(args) => reset::run(context, args),
         Command::Undo(args) => undo::undo(context, args),
         Command::Redo(args) => undo::redo(context, args),

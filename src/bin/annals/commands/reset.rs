@@ -58,6 +58,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             paths: context.pathspec(&words.paths)?,
             staged: true,
             worktree: false,
+            side: None,
             dry_run: args.dry_run,
             actor: context.committer()?,
             rules: rules.rules(),

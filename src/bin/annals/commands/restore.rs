@@ -29,6 +29,12 @@ pub(crate) struct Args {
     /// Bring back the files themselves (the default without --staged)
     #[arg(short = 'W', long)]
     worktree: bool,
+    /// Of files that a merge left open, the version from before the merge
+    #[arg(long, conflicts_with_all = ["theirs", "source", "staged"])]
+    ours: bool,
+    /// Of files that a merge left open, the version that came with it
+    #[arg(long, conflicts_with_all = ["source", "staged"])]
+    theirs: bool,
     /// Show what would change and stop
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -42,6 +48,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         paths: context.pathspec(&args.paths)?,
         staged: args.staged,
         worktree: args.worktree || !args.staged,
+        side: match (args.ours, args.theirs) {
+            (true, _) => Some(restore::Side::Ours),
+            (_, true) => Some(restore::Side::Theirs),
+            _ => None,
+        },
         dry_run: args.dry_run,
         actor: context.committer()?,
         rules: rules.rules(),

@@ -152,6 +152,9 @@ fn letters(outcome: &Outcome) -> BTreeMap<RepoPath, Letters<'_>> {
         let (letters, _) = found.entry(unstaged.path.clone()).or_insert(([' ', ' '], None));
         letters[1] = unstaged.status.letter();
     }
+    for unmerged in outcome.merging.iter().flat_map(|merging| &merging.unmerged) {
+        found.insert(unmerged.path.clone(), (unmerged.letters(), None));
+    }
     found
 }
 
@@ -227,6 +230,15 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
         output.line("\nA command that changes the working tree was interrupted or is at work;")?;
         output.line("the next one finishes it.")?;
     }
+    let unmerged = outcome.merging.as_ref().map_or(&[][..], |merging| &merging.unmerged);
+    if outcome.merging.is_some() {
+        output.line("\nA merge is under way:")?;
+        output.line(match unmerged.is_empty() {
+            true => "  (\"annals commit\" records it, \"annals merge --abort\" takes it back)",
+            false => "  (decide on what is listed below; \"annals merge --abort\" takes it back)",
+        })?;
+    }
+    let is_open = |path: &RepoPath| unmerged.iter().any(|open| open.path == *path);
     let section = |title: &str, hint: &str, lines: Vec<Vec<u8>>| -> Result<(), Error> {
         if lines.is_empty() {
             return Ok(());
@@ -239,6 +251,15 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
         let name = Quoting::Raw.text(&show(context, false, &here, path.as_bytes()));
         paint(color, &format!("{word}{name}")).into_bytes()
     };
+    let open = unmerged.iter().map(|open| {
+        let name = Quoting::Raw.text(&show(context, false, &here, open.path.as_bytes()));
+        color.red(&format!("{:<17}{name}", format!("{}:", open.words()))).into_bytes()
+    });
+    section(
+        "Not decided yet",
+        "use \"annals resolve PATH...\" when a file is as it should be",
+        open.collect(),
+    )?;
     let lines = match args.renames.folds() {
         true => renames::fold(&outcome.staged, &outcome.directories),
         false => (0..outcome.staged.len()).map(Line::One).collect(),
@@ -262,7 +283,8 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
         "use \"annals restore --staged PATH...\" to unstage",
         staged,
     )?;
-    let unstaged = outcome.unstaged.iter().map(|c| named(c.status, &c.path, Color::red)).collect();
+    let unstaged = outcome.unstaged.iter().filter(|c| !is_open(&c.path));
+    let unstaged = unstaged.map(|c| named(c.status, &c.path, Color::red)).collect();
     let hint = "use \"annals commit\" to record them, \"annals restore PATH...\" to discard them";
     section("Changes not staged for commit", hint, unstaged)?;
     let names = |names: &[Vec<u8>]| -> Vec<Vec<u8>> {
@@ -279,7 +301,7 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
     section("Not representable here", hint, names(&held_back))?;
     if outcome.is_clean() {
         output.line("nothing to commit, working tree clean")?;
-    } else if outcome.staged.is_empty() {
+    } else if outcome.staged.is_empty() && outcome.merging.is_none() {
         output.line("\nnothing is staged: \"annals commit\" records everything above")?;
     }
     Ok(())

@@ -1,0 +1,100 @@
+//! `resolve`: says of paths that a merge left open that they are now as they should be.
+
+use crate::object::{Entry, What};
+use crate::path::{Pathspec, RepoPath};
+use crate::progress::Monitor;
+use crate::repo::{Person, Repository, Rules, Working};
+use crate::worktree::Walker;
+
+use super::merging::{self, Merging, Unmerged};
+use super::pending::holds;
+use super::{Error, add, begin};
+
+/// Which paths.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// Files and directories.
+    pub paths: Pathspec,
+    /// Even with the markers still in them.
+    pub force: bool,
+    /// Only say which.
+    pub dry_run: bool,
+    /// Who says so.
+    pub actor: Person,
+    /// Which rules of the user's hold.
+    pub rules: Rules<'a>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The paths that are decided.
+    pub resolved: Vec<RepoPath>,
+    /// How many are left.
+    pub left: usize,
+}
+
+/// Takes the files as they are.
+pub fn run(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
+    let _lock = begin::begin(repo, &options.actor, monitor)?;
+    let merging = merging::find(repo)?.ok_or(Error::NotMerging)?;
+    let (chosen, left): (Vec<&Unmerged>, Vec<&Unmerged>) =
+        merging.unmerged.iter().partition(|unmerged| options.paths.matches(&unmerged.path));
+    if chosen.is_empty() {
+        return Err(Error::NoMatch(options.paths.inclusions().next().unwrap_or(".").to_owned()));
+    }
+    let working = repo.working(&options.rules, monitor)?;
+    if !options.force {
+        let marked = marked(&working, &merging, &chosen)?;
+        if !marked.is_empty() {
+            return Err(Error::Marked { paths: marked });
+        }
+    }
+    let resolved: Vec<RepoPath> = chosen.iter().map(|unmerged| unmerged.path.clone()).collect();
+    let outcome = Outcome { resolved, left: left.len() };
+    if options.dry_run {
+        return Ok(outcome);
+    }
+    // What the merge wrote beside them has served its purpose.
+    merging.tidy_beside(&working, |path| outcome.resolved.contains(path))?;
+    drop(working);
+    let adding = add::Options {
+        paths: Pathspec::of_paths(outcome.resolved.iter().cloned()),
+        only_tracked: false,
+        force: true,
+        dry_run: false,
+        actor: options.actor.clone(),
+        rules: options.rules,
+    };
+    begin::until_undisturbed(repo, || add::stage(repo, &adding, "resolve", monitor))?;
+    Ok(outcome)
+}
+
+/// Those that are still the text with markers that the merge wrote.
+fn marked(
+    working: &Working<'_>,
+    merging: &Merging,
+    chosen: &[&Unmerged],
+) -> Result<Vec<RepoPath>, Error> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    let mut found = Vec::new();
+    for Unmerged { path, stages } in chosen {
+        let Some(merged) = merging.merged else { continue };
+        let written: Option<Entry> = crate::repo::find_entry(working.repo.store(), &merged, path)?;
+        let Some(written) = written.filter(|entry| matches!(entry.what, What::File { .. })) else {
+            continue;
+        };
+        let is_a_version = stages.iter().flatten().any(|stage| stage.what == written.what);
+        let Some((parent, name)) = path.split() else { continue };
+        let Ok(dir) = walker.open(&parent) else { continue };
+        let Ok(stat) = dir.stat(name) else { continue };
+        if !is_a_version && holds(working.repo, &*dir, name, &stat, &written)? {
+            found.push(path.clone());
+        }
+    }
+    Ok(found)
+}
