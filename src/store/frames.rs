@@ -1,57 +1,165 @@
-//! Frames that were decompressed, kept for the next object in them; and open pack files.
+//! Frames that were opened, kept for the next object in them; and open pack files.
+//!
+//! The memory of a frame that nobody needs any more is used for the next one: so many large blocks
+//! of all sizes would leave holes in the heap, and new memory costs as much as decompressing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::disk::FileRef;
 
-/// How many bytes of decompressed frames are kept.
-const KEEP_BYTES: usize = 64 << 20;
+use super::Class;
+
+/// How many bytes of opened frames of metadata are kept: walks through history come back to them.
+const KEEP_METADATA: usize = 64 << 20;
+/// And of content, which is read in about the order in which it was written.
+const KEEP_CONTENT: usize = 24 << 20;
+/// How many bytes of memory wait for the next frames.
+const SPARE_BYTES: usize = 8 << 20;
+/// The least memory of a frame that is used again.
+const SMALLEST_BUFFER: usize = 64 << 10;
 /// How many pack files are kept open.
 const KEEP_FILES: usize = 256;
 
-type Key = (String, u32);
+/// The bytes of a frame's objects.
+#[derive(Debug)]
+pub(super) struct Frame {
+    bytes: Vec<u8>,
+    spare: Arc<Spare>,
+}
 
-/// Decompressed frames and open files, least recently used thrown away first.
+impl Deref for Frame {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        self.spare.take_back(std::mem::take(&mut self.bytes));
+    }
+}
+
+/// Memory that waits for the next frames.
+#[derive(Debug, Default)]
+struct Spare(Mutex<Vec<Vec<u8>>>);
+
+impl Spare {
+    fn take_back(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting: usize = spare.iter().map(Vec::capacity).sum();
+        if buffer.capacity() > 0 && waiting + buffer.capacity() <= SPARE_BYTES {
+            spare.push(buffer);
+        }
+    }
+
+    /// An empty buffer with room for so many bytes. All have a few sizes, so that one fits for
+    /// another.
+    fn buffer(&self, bytes: usize) -> Vec<u8> {
+        let wanted = bytes.next_power_of_two().max(SMALLEST_BUFFER);
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = spare.iter().position(|buffer| buffer.capacity() == wanted);
+        found.map_or_else(|| Vec::with_capacity(wanted), |at| spare.swap_remove(at))
+    }
+}
+
+/// Opened frames and open files, the least recently used thrown away first.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    cache: Mutex<Cache>,
+    metadata: Mutex<Cache>,
+    content: Mutex<Cache>,
     files: Mutex<HashMap<String, FileRef>>,
+    spare: Arc<Spare>,
 }
+
+/// A pack by its number in the cache, and a frame of it.
+type Key = (usize, u32);
 
 #[derive(Debug, Default)]
 struct Cache {
-    frames: HashMap<Key, (Arc<Vec<u8>>, u64)>,
+    packs: HashMap<String, usize>,
+    frames: HashMap<Key, (Arc<Frame>, u64)>,
+    /// When each was used.
+    used: BTreeMap<u64, Key>,
     bytes: usize,
     clock: u64,
 }
 
+impl Cache {
+    fn touch(&mut self, key: Key, before: Option<u64>) -> u64 {
+        if let Some(before) = before {
+            self.used.remove(&before);
+        }
+        self.clock += 1;
+        self.used.insert(self.clock, key);
+        self.clock
+    }
+}
+
 impl Frames {
-    pub(super) fn get(&self, pack: &str, frame: u32) -> Option<Arc<Vec<u8>>> {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.clock += 1;
-        let now = cache.clock;
-        let (bytes, used) = cache.frames.get_mut(&(pack.to_owned(), frame))?;
-        *used = now;
-        Some(bytes.clone())
+    /// An empty buffer for so many bytes.
+    pub(super) fn buffer(&self, bytes: usize) -> Vec<u8> {
+        self.spare.buffer(bytes)
     }
 
-    pub(super) fn put(&self, pack: &str, frame: u32, bytes: Arc<Vec<u8>>) {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.clock += 1;
-        let now = cache.clock;
-        cache.bytes += bytes.len();
-        if let Some((old, _)) = cache.frames.insert((pack.to_owned(), frame), (bytes, now)) {
+    /// A buffer that is not needed any more.
+    pub(super) fn take_back(&self, buffer: Vec<u8>) {
+        self.spare.take_back(buffer);
+    }
+
+    /// A frame of these bytes.
+    pub(super) fn frame(&self, bytes: Vec<u8>) -> Arc<Frame> {
+        Arc::new(Frame { bytes, spare: self.spare.clone() })
+    }
+
+    /// The cache for packs of a class, and how many bytes it keeps.
+    fn cache(&self, class: Class) -> (&Mutex<Cache>, usize) {
+        match class {
+            Class::Meta | Class::List => (&self.metadata, KEEP_METADATA),
+            Class::Near | Class::Data => (&self.content, KEEP_CONTENT),
+        }
+    }
+
+    pub(super) fn get(&self, class: Class, pack: &str, frame: u32) -> Option<Arc<Frame>> {
+        let mut cache = self.cache(class).0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (*cache.packs.get(pack)?, frame);
+        let (frame, before) = cache.frames.get(&key).cloned()?;
+        let now = cache.touch(key, Some(before));
+        cache.frames.insert(key, (frame.clone(), now));
+        Some(frame)
+    }
+
+    pub(super) fn put(&self, class: Class, pack: &str, number: u32, frame: Arc<Frame>) {
+        let mut thrown_away = Vec::new();
+        let (cache, most) = self.cache(class);
+        let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = cache.packs.len();
+        let pack = match cache.packs.get(pack) {
+            Some(&known) => known,
+            None => *cache.packs.entry(pack.to_owned()).or_insert(next),
+        };
+        let key = (pack, number);
+        cache.bytes += frame.len();
+        let before = cache.frames.get(&key).map(|(_, before)| *before);
+        let now = cache.touch(key, before);
+        if let Some((old, _)) = cache.frames.insert(key, (frame, now)) {
             cache.bytes -= old.len();
+            thrown_away.push(old);
         }
-        if cache.bytes > KEEP_BYTES {
-            // Half at a time, so that finding the oldest is paid for by many insertions.
-            let mut ages: Vec<u64> = cache.frames.values().map(|(_, used)| *used).collect();
-            ages.sort_unstable();
-            let middle = ages[ages.len() / 2];
-            cache.frames.retain(|_, (_, used)| *used > middle);
-            cache.bytes = cache.frames.values().map(|(bytes, _)| bytes.len()).sum();
+        while cache.bytes > most {
+            let Some((_, oldest)) = cache.used.pop_first() else { break };
+            if let Some((old, _)) = cache.frames.remove(&oldest) {
+                cache.bytes -= old.len();
+                thrown_away.push(old);
+            }
         }
+        // Giving memory back is not done while others wait.
+        drop(cache);
+        drop(thrown_away);
     }
 
     pub(super) fn file(&self, path: &str) -> Option<FileRef> {
@@ -68,7 +176,58 @@ impl Frames {
 
     pub(super) fn forget(&self) {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        *cache = Cache::default();
+        for cache in [&self.metadata, &self.content] {
+            *cache.lock().unwrap_or_else(PoisonError::into_inner) = Cache::default();
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn put(frames: &Frames, class: Class, number: u32) {
+        let mut buffer = frames.buffer(1 << 20);
+        buffer.resize(1 << 20, number as u8);
+        frames.put(class, "pack", number, frames.frame(buffer));
+    }
+
+    #[test]
+    fn what_was_used_last_stays_and_no_more_is_kept_than_may_be() {
+        for (class, most) in [(Class::Meta, 64), (Class::Near, 24), (Class::Data, 24)] {
+            let frames = Frames::default();
+            let get = |number| frames.get(class, "pack", number);
+            for number in 0..=most {
+                put(&frames, class, number);
+                assert!(get(0).is_some(), "used all the time");
+            }
+            assert!(get(1).is_none());
+            assert_eq!(get(2).unwrap()[..2], [2, 2]);
+            assert!(frames.get(class, "other", 2).is_none());
+            let kept = (0..=most).filter_map(get).count();
+            assert_eq!(kept, most as usize);
+            frames.forget();
+            assert!(frames.get(class, "pack", 2).is_none());
+        }
+    }
+
+    #[test]
+    fn memory_is_used_again_once_nobody_reads_it() {
+        let frames = Frames::default();
+        let mut buffer = frames.buffer(100_000);
+        buffer.push(7);
+        let place = buffer.as_ptr();
+        let frame = frames.frame(buffer);
+        frames.put(Class::Data, "pack", 0, frame.clone());
+        frames.forget();
+        let other = frames.buffer(100_000);
+        assert_ne!(other.as_ptr(), place, "it is still read");
+        assert_eq!(frame[0], 7);
+        drop(frame);
+        let small = frames.buffer(1000);
+        assert_ne!(small.as_ptr(), place, "far too large");
+        let again = frames.buffer(70_000);
+        assert_eq!((again.as_ptr(), again.len()), (place, 0));
     }
 }

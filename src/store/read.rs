@@ -11,6 +11,7 @@ use crate::hash::{Id, Kind};
 use crate::object::manifest::ListCursor;
 use crate::object::{Chunks, Commit, Manifest, Node, Object, Source, Tag, What};
 
+use super::frames::Frame;
 use super::journal::State;
 use super::pack::{FrameRow, frame};
 use super::{Class, Error, Lookup, PackInfo, Place, Store, Target, pack_path};
@@ -18,7 +19,7 @@ use super::{Class, Error, Lookup, PackInfo, Place, Store, Target, pack_path};
 /// The bytes of an object, within the frame they came in.
 #[derive(Clone, Debug)]
 pub struct Content {
-    frame: Arc<Vec<u8>>,
+    frame: Arc<Frame>,
     start: usize,
     end: usize,
 }
@@ -45,7 +46,7 @@ impl Store {
     /// The bytes of an object.
     pub fn read(&self, kind: Kind, id: &Id) -> Result<Content, Error> {
         if kind == Kind::Chunk && *id == Id::EMPTY {
-            return Ok(Content { frame: Arc::new(Vec::new()), start: 0, end: 0 });
+            return Ok(Content { frame: self.frames.frame(Vec::new()), start: 0, end: 0 });
         }
         let state = self.state();
         if let Some(place) = self.lookup().find(&state, kind, id)
@@ -89,11 +90,15 @@ impl Store {
     }
 
     fn read_place(&self, kind: Kind, id: &Id, place: &Place) -> Result<Content, Failure> {
-        let frame = match self.frames.get(&place.pack, place.frame) {
+        let frame = match self.frames.get(place.class, &place.pack, place.frame) {
             Some(frame) => frame,
             None => {
-                let opened = Arc::new(self.open_frame(place)?);
-                self.frames.put(&place.pack, place.frame, opened.clone());
+                let opened = self.open_frame(place)?;
+                // A piece of content that has a frame of its own is rarely wanted twice.
+                let is_alone = kind == Kind::Chunk && place.length == place.raw;
+                if !is_alone {
+                    self.frames.put(place.class, &place.pack, place.frame, opened.clone());
+                }
                 opened
             }
         };
@@ -117,7 +122,7 @@ impl Store {
         }
     }
 
-    fn open_frame(&self, place: &Place) -> Result<Vec<u8>, Failure> {
+    fn open_frame(&self, place: &Place) -> Result<Arc<Frame>, Failure> {
         let path = pack_path(place.class, &place.pack);
         let file = match self.frames.file(&path) {
             Some(file) => file,
@@ -134,7 +139,8 @@ impl Store {
         if place.stored > limit || place.raw > limit {
             return Err(Failure::Corrupt);
         }
-        let mut stored = vec![0; place.stored as usize];
+        let mut stored = self.frames.buffer(place.stored as usize);
+        stored.resize(place.stored as usize, 0);
         file.read_exact_at(&mut stored, place.frame_offset).map_err(|error| {
             match error.kind() {
                 io::ErrorKind::UnexpectedEof => Failure::Corrupt,
@@ -143,9 +149,13 @@ impl Store {
         })?;
         let row = FrameRow { form: place.form, stored: place.stored, raw: place.raw, objects: 0 };
         if place.form == super::pack::Form::Raw && stored.len() == place.raw as usize {
-            return Ok(stored);
+            return Ok(self.frames.frame(stored));
         }
-        frame::open(&stored, &row, place.frame as usize).map_err(|_| Failure::Corrupt)
+        let mut raw = self.frames.buffer(place.raw as usize);
+        let opened = frame::open_into(&stored, &row, place.frame as usize, &mut raw);
+        self.frames.take_back(stored);
+        opened.map_err(|_| Failure::Corrupt)?;
+        Ok(self.frames.frame(raw))
     }
 
     /// Makes the lookup anew from the packs' tables.

@@ -180,27 +180,43 @@ fn with_compressor<T>(
 /// The bytes of a frame's objects. Never allocates more than the row says, which the table has
 /// been checked to keep below [`MOST_FRAME_BYTES`].
 pub(crate) fn open(stored: &[u8], row: &FrameRow, index: usize) -> Result<Vec<u8>, Damage> {
+    let mut raw = Vec::new();
+    open_into(stored, row, index, &mut raw)?;
+    Ok(raw)
+}
+
+/// The same, into an empty buffer.
+pub(crate) fn open_into(
+    stored: &[u8],
+    row: &FrameRow,
+    index: usize,
+    into: &mut Vec<u8>,
+) -> Result<(), Damage> {
     let raw = row.raw as usize;
     if stored.len() != row.stored as usize || raw > MOST_FRAME_BYTES {
         return Err(Damage::Frame(index));
     }
     match row.form {
-        Form::Raw if stored.len() == raw => Ok(stored.to_vec()),
-        Form::Raw => Err(Damage::Frame(index)),
+        Form::Raw if stored.len() == raw => into.extend_from_slice(stored),
+        Form::Raw => return Err(Damage::Frame(index)),
         Form::Zstd => {
             thread_local! {
                 static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> =
                     const { RefCell::new(None) };
             }
-            let opened = DECOMPRESSOR.with_borrow_mut(|slot| {
+            into.reserve_exact(raw);
+            let length = DECOMPRESSOR.with_borrow_mut(|slot| {
                 if slot.is_none() {
                     *slot = zstd::bulk::Decompressor::new().ok();
                 }
-                slot.as_mut()?.decompress(stored, raw).ok()
+                slot.as_mut()?.decompress_to_buffer(stored, into).ok()
             });
-            opened.filter(|bytes| bytes.len() == raw).ok_or(Damage::Frame(index))
+            if length != Some(raw) || into.len() != raw {
+                return Err(Damage::Frame(index));
+            }
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
