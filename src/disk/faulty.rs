@@ -347,6 +347,12 @@ impl Dir for FaultyDir {
         Ok(self.file(self.inner.open(path)?))
     }
 
+    fn open_with_stat(&self, path: &[u8]) -> io::Result<(FileRef, Stat)> {
+        self.meter.look(|counts| counts.opens += 1)?;
+        let (file, stat) = self.inner.open_with_stat(path)?;
+        Ok((self.file(file), stat))
+    }
+
     fn link_target(&self, path: &[u8]) -> io::Result<Vec<u8>> {
         self.meter.look(|counts| counts.link_targets += 1)?;
         self.inner.link_target(path)

@@ -116,6 +116,13 @@ pub trait Dir: Send + Sync + fmt::Debug {
     /// symbolic link.
     fn open(&self, path: &[u8]) -> io::Result<FileRef>;
 
+    /// Opens a regular file for reading, and says what the file system says of it.
+    fn open_with_stat(&self, path: &[u8]) -> io::Result<(FileRef, Stat)> {
+        let file = self.open(path)?;
+        let stat = file.stat()?;
+        Ok((file, stat))
+    }
+
     /// What a symbolic link points to.
     fn link_target(&self, path: &[u8]) -> io::Result<Vec<u8>>;
 
@@ -250,6 +257,23 @@ impl dyn File + '_ {
             }
         }
         Ok(filled)
+    }
+
+    /// Reads until at least `least` bytes came or the file ends, once in any case; returns how many
+    /// came.
+    pub fn read_least_at(&self, buffer: &mut [u8], least: usize, offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        loop {
+            match self.read_at(&mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => return Ok(filled),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            if filled >= least {
+                return Ok(filled);
+            }
+        }
     }
 
     /// Reads exactly `buffer.len()` bytes; `UnexpectedEof` if the file is shorter.

@@ -155,7 +155,7 @@ impl OsDir {
         Ok(())
     }
 
-    fn open_regular(&self, path: &[u8], flags: OFlags, mode: u16) -> io::Result<OsFile> {
+    fn open_regular(&self, path: &[u8], flags: OFlags, mode: u16) -> io::Result<(OsFile, Stat)> {
         check_path(path)?;
         // A pipe without a writer would block the open; a terminal could become ours.
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -171,7 +171,7 @@ impl OsDir {
         })?);
         let stat = retry(|| rustix::fs::fstat(&file))?;
         match kind_of(FileType::from_raw_mode(stat.st_mode)) {
-            Some(FileKind::File) => Ok(OsFile { file }),
+            Some(FileKind::File) => Ok((OsFile { file }, to_stat(&stat))),
             _ => Err(not_a_regular_file()),
         }
     }
@@ -253,7 +253,12 @@ impl Dir for OsDir {
     }
 
     fn open(&self, path: &[u8]) -> io::Result<FileRef> {
-        Ok(Arc::new(self.open_regular(path, OFlags::RDONLY, 0)?))
+        Ok(self.open_with_stat(path)?.0)
+    }
+
+    fn open_with_stat(&self, path: &[u8]) -> io::Result<(FileRef, Stat)> {
+        let (file, stat) = self.open_regular(path, OFlags::RDONLY, 0)?;
+        Ok((Arc::new(file), stat))
     }
 
     fn link_target(&self, path: &[u8]) -> io::Result<Vec<u8>> {
@@ -263,11 +268,11 @@ impl Dir for OsDir {
 
     fn create(&self, path: &[u8], mode: u16) -> io::Result<FileRef> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        Ok(Arc::new(self.open_regular(path, flags, mode)?))
+        Ok(Arc::new(self.open_regular(path, flags, mode)?.0))
     }
 
     fn open_or_create(&self, path: &[u8], mode: u16) -> io::Result<FileRef> {
-        Ok(Arc::new(self.open_regular(path, OFlags::RDWR | OFlags::CREATE, mode)?))
+        Ok(Arc::new(self.open_regular(path, OFlags::RDWR | OFlags::CREATE, mode)?.0))
     }
 
     fn make_dir(&self, path: &[u8], mode: u16) -> io::Result<()> {
@@ -396,7 +401,7 @@ impl Dir for OsDir {
     fn lock(&self, path: &[u8], wait: Wait) -> io::Result<Option<Lock>> {
         // The file is opened anew each time, so that two locks of one process exclude each other
         // too, and never removed, so that everybody locks the same inode.
-        let file = self.open_regular(path, OFlags::RDWR | OFlags::CREATE, 0o666)?.file;
+        let file = self.open_regular(path, OFlags::RDWR | OFlags::CREATE, 0o666)?.0.file;
         let operation = match wait {
             Wait::No => FlockOperation::NonBlockingLockExclusive,
             Wait::Yes => FlockOperation::LockExclusive,
@@ -415,7 +420,7 @@ impl Dir for OsDir {
     }
 
     fn map(&self, path: &[u8]) -> io::Result<Bytes> {
-        let OsFile { file } = self.open_regular(path, OFlags::RDONLY, 0)?;
+        let (OsFile { file }, _) = self.open_regular(path, OFlags::RDONLY, 0)?;
         // Mapping no bytes is an error.
         if retry(|| rustix::fs::fstat(&file))?.st_size == 0 {
             return Ok(Bytes::new([]));

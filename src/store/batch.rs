@@ -9,6 +9,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -81,6 +82,8 @@ pub struct Batch<'s> {
     /// Content ids of manifests that were put, with the manifests' ids.
     contents: Mutex<Vec<(Id, Id)>>,
     has_listed: Mutex<bool>,
+    /// The store was empty, and this batch has listed nothing: there is no need to look.
+    is_first: AtomicBool,
     made: Mutex<Made>,
 }
 
@@ -149,6 +152,7 @@ impl<'s> Batch<'s> {
             Err(error) => return Err(Error::io("lock", &folder)(error)),
         };
         let base = store.state();
+        let is_first = base.packs.is_empty();
         let total: u64 = base.packs.values().map(|pack| pack.bytes).sum();
         Ok(Self {
             store,
@@ -163,6 +167,7 @@ impl<'s> Batch<'s> {
             finished: Mutex::default(),
             contents: Mutex::default(),
             has_listed: Mutex::new(false),
+            is_first: AtomicBool::new(is_first),
             made: Mutex::default(),
         })
     }
@@ -203,7 +208,16 @@ impl<'s> Batch<'s> {
         self.is_stored(kind, id)
     }
 
+    /// Whether there was nothing in the store and nothing of this batch is listed. What others
+    /// record at the same time may be stored once more.
+    pub fn is_first(&self) -> bool {
+        self.is_first.load(Ordering::Relaxed)
+    }
+
     fn is_stored(&self, kind: Kind, id: &Id) -> bool {
+        if self.is_first() {
+            return false;
+        }
         let lookup = self.store.lookup();
         let Some(place) = lookup.find(&self.store.state(), kind, id) else { return false };
         let mut relied = locked(&self.relied);
@@ -230,7 +244,7 @@ impl<'s> Batch<'s> {
         locked(self.shard(id)).insert(known_key(kind, id))
     }
 
-    pub(super) fn push_frame(&self, class: Class, frame: &Frame) -> Result<(), Error> {
+    pub(super) fn push_frame(&self, class: Class, frame: &Frame<'_>) -> Result<(), Error> {
         {
             let mut made = locked(&self.made);
             made.objects += u64::from(frame.row.objects);
@@ -349,6 +363,7 @@ impl<'s> Batch<'s> {
         let publication = Publication::new("session", actor).with_packs(sealed);
         self.store.publish(publication)?;
         *locked(&self.has_listed) = true;
+        self.is_first.store(false, Ordering::Relaxed);
         // They are in the lookup now; memory stays bounded.
         for shard in &self.known {
             locked(shard).clear();

@@ -52,6 +52,17 @@ fn counted(counting: &FaultyDisk, seed: u64, verb: impl FnOnce(&Repository)) -> 
 }
 
 #[test]
+fn a_first_recording_reads_each_file_at_one_go_and_asks_about_it_once_more() {
+    let (_, counting) = recorded();
+    let (counts, files) = (counting.counts(), (DIRECTORIES * FILES_IN_EACH) as u64);
+    // What the store reads of its own is a few files more.
+    for (what, count) in [("opens", counts.opens), ("reads", counts.reads), ("stats", counts.stats)]
+    {
+        assert!((files..files + 200).contains(&count), "{count} {what}");
+    }
+}
+
+#[test]
 fn committing_again_reads_no_file() {
     let (_, counting) = recorded();
     let counts = counted(&counting, 2, |repo| {

@@ -33,21 +33,21 @@ impl Level {
 
 /// A frame ready to be written into a pack.
 #[derive(Clone, Debug)]
-pub struct Frame {
+pub struct Frame<'a> {
     /// Its bytes as they stand in the pack.
-    pub stored: Vec<u8>,
+    pub stored: &'a [u8],
     /// What the table says of it.
     pub row: FrameRow,
     /// Its objects.
     pub objects: Vec<ObjectRow>,
 }
 
-impl Frame {
+impl<'a> Frame<'a> {
     /// A frame of one object, as it is.
-    pub fn alone(kind: Kind, id: Id, bytes: &[u8]) -> Self {
+    pub fn alone(kind: Kind, id: Id, bytes: &'a [u8]) -> Self {
         let length = u32::try_from(bytes.len()).expect("objects are at most 4 MiB");
         Self {
-            stored: bytes.to_vec(),
+            stored: bytes,
             row: FrameRow { form: Form::Raw, stored: length, raw: length, objects: 1 },
             objects: vec![ObjectRow { kind: kind.number(), id, length }],
         }
@@ -58,6 +58,8 @@ impl Frame {
 #[derive(Clone, Debug, Default)]
 pub struct FrameBuilder {
     raw: Vec<u8>,
+    /// What the last frame became.
+    stored: Vec<u8>,
     objects: Vec<ObjectRow>,
 }
 
@@ -104,25 +106,31 @@ impl FrameBuilder {
     }
 
     /// Compresses what there is, and starts anew with the same memory.
-    pub fn finish(&mut self, level: Level) -> Frame {
-        let compressed = if self.is_worth_compressing() {
-            with_compressor(level, |compressor| compressor.compress(&self.raw))
-                .ok()
-                .filter(|compressed| compressed.len() < self.raw.len())
-        } else {
-            None
-        };
-        let form = if compressed.is_some() { Form::Zstd } else { Form::Raw };
-        let stored = compressed.unwrap_or_else(|| self.raw.clone());
-        let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("frames are at most 4 MiB");
+    pub fn finish(&mut self, level: Level) -> Frame<'_> {
+        let is_smaller = self.is_worth_compressing() && self.compress(level);
+        if !is_smaller {
+            std::mem::swap(&mut self.raw, &mut self.stored);
+        }
+        let raw = if is_smaller { self.raw.len() } else { self.stored.len() };
+        let length = |bytes: usize| u32::try_from(bytes).expect("frames are at most 4 MiB");
         let row = FrameRow {
-            form,
-            stored: length(&stored),
-            raw: length(&self.raw),
+            form: if is_smaller { Form::Zstd } else { Form::Raw },
+            stored: length(self.stored.len()),
+            raw: length(raw),
             objects: u32::try_from(self.objects.len()).expect("a pack has at most 65,536 objects"),
         };
         self.raw.clear();
-        Frame { stored, row, objects: std::mem::take(&mut self.objects) }
+        Frame { stored: &self.stored, row, objects: std::mem::take(&mut self.objects) }
+    }
+
+    /// Whether what there is became smaller.
+    fn compress(&mut self, level: Level) -> bool {
+        self.stored.clear();
+        self.stored.reserve(zstd::zstd_safe::compress_bound(self.raw.len()));
+        let compressed = with_compressor(level, |compressor| {
+            compressor.compress_to_buffer(&self.raw, &mut self.stored)
+        });
+        compressed.is_ok() && self.stored.len() < self.raw.len()
     }
 
     /// Long frames are probed: photographs, films and archives are not worth the time.
@@ -235,7 +243,7 @@ mod tests {
         let frame = builder.finish(Level::Fast);
         assert_eq!(frame.row.form, Form::Zstd);
         assert!(frame.stored.len() * 5 < raw.len());
-        assert_eq!(open(&frame.stored, &frame.row, 0).unwrap(), raw);
+        assert_eq!(open(frame.stored, &frame.row, 0).unwrap(), raw);
         assert!(builder.is_empty());
     }
 
@@ -256,7 +264,7 @@ mod tests {
         let frame = builder.finish(Level::Fast);
         for raw in [999, 1001, 0] {
             let row = FrameRow { raw, ..frame.row };
-            assert!(open(&frame.stored, &row, 0).is_err());
+            assert!(open(frame.stored, &row, 0).is_err());
         }
     }
 }

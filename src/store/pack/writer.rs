@@ -34,7 +34,10 @@ pub struct Written {
     pub table: PackTable,
 }
 
+/// Small frames are gathered until they are so many bytes.
 const GATHER: usize = 1 << 20;
+/// A frame of so many bytes is written as it is: copying it would cost more than a call.
+const LARGE: usize = 128 << 10;
 
 impl PackWriter {
     /// Begins a pack in the new file `path`.
@@ -72,8 +75,8 @@ impl PackWriter {
     }
 
     /// Appends a frame.
-    pub fn push(&mut self, frame: &Frame) -> io::Result<()> {
-        self.write(&frame.stored)?;
+    pub fn push(&mut self, frame: &Frame<'_>) -> io::Result<()> {
+        self.write(frame.stored)?;
         self.table.frames.push(frame.row);
         self.table.objects.extend_from_slice(&frame.objects);
         Ok(())
@@ -100,7 +103,7 @@ impl PackWriter {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hasher.update(bytes);
-        if bytes.len() >= GATHER {
+        if bytes.len() >= LARGE {
             self.flush()?;
             self.file.write_at(bytes, self.offset)?;
             self.offset += bytes.len() as u64;
@@ -111,6 +114,9 @@ impl PackWriter {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
         self.file.write_at(&self.pending, self.offset)?;
         self.offset += self.pending.len() as u64;
         self.pending.clear();

@@ -24,8 +24,6 @@ const ATTEMPTS: usize = 3;
 const SHARED_FROM: u64 = 8 << 20;
 /// How much is handed over at once.
 const SEGMENT: usize = 4 << 20;
-/// How much is read at once: room for the longest chunk behind a segment.
-const BUFFER: usize = 8 << 20;
 
 /// What came of reading a file.
 #[derive(Debug)]
@@ -59,6 +57,7 @@ pub struct Hand<'b, 's> {
 /// A run of chunks on its way to whoever stores it.
 #[derive(Debug)]
 pub(super) struct Segment {
+    /// The chunks, and behind them what does not matter.
     bytes: Vec<u8>,
     lengths: Vec<u32>,
     class: Class,
@@ -105,8 +104,8 @@ impl<'b, 's> Hand<'b, 's> {
         read: &mut dyn FnMut(u64),
     ) -> Result<Outcome, Error> {
         for _ in 0..ATTEMPTS {
-            let file = match dir.open(name) {
-                Ok(file) => file,
+            let (file, before) = match dir.open_with_stat(name) {
+                Ok(opened) => opened,
                 Err(error) => {
                     return Ok(match error.kind() {
                         io::ErrorKind::NotFound
@@ -115,11 +114,6 @@ impl<'b, 's> Hand<'b, 's> {
                         _ => Outcome::Unreadable(error),
                     });
                 }
-            };
-            let stated = file.stat();
-            let before = match stated {
-                Ok(stat) => stat,
-                Err(error) => return Ok(Outcome::Unreadable(error)),
             };
             let content = match self.read_content(&file, before.size, jobs, read) {
                 Ok(content) => content,
@@ -166,11 +160,13 @@ impl<'b, 's> Hand<'b, 's> {
         size: usize,
         read: &mut dyn FnMut(u64),
     ) -> Result<bool, Failure> {
-        // One byte more than expected tells whether the file has grown.
+        // One byte more than expected tells whether the file has grown. If it grows only after
+        // that, asking about it again tells.
         if self.buffer.len() < size + 1 {
             self.buffer.resize(size + 1, 0);
         }
-        let count = file.read_full_at(&mut self.buffer[..size + 1], 0).map_err(Failure::Reading)?;
+        let count =
+            file.read_least_at(&mut self.buffer[..size + 1], size, 0).map_err(Failure::Reading)?;
         read(count as u64);
         Ok(count == size)
     }
@@ -271,6 +267,9 @@ impl<'b, 's> Hand<'b, 's> {
     /// The manifest of a content that the store has in a pack this batch can rely on.
     fn known_manifest(&mut self, content: &Id) -> Result<Option<Id>, Error> {
         let batch = self.writer.batch();
+        if batch.is_first() {
+            return Ok(None);
+        }
         Ok(batch
             .store()
             .manifest_of(content)?
@@ -312,13 +311,15 @@ impl<'b, 's> Hand<'b, 's> {
                 let Some(segment) = cutter.next_segment(&**file, jobs, read)? else {
                     return Ok(cutter.offset == size);
                 };
-                hasher.update(&segment.0);
+                let (bytes, lengths) = segment;
+                let used: usize = lengths.iter().map(|&length| length as usize).sum();
+                hasher.update(&bytes[..used]);
                 if let Some(sketcher) = &mut spans {
-                    sketcher.update(&segment.0);
+                    sketcher.update(&bytes[..used]);
                 }
                 let segment = Segment {
-                    bytes: segment.0,
-                    lengths: segment.1,
+                    bytes,
+                    lengths,
                     class: Class::Data,
                     index: handed,
                     done: done.clone(),
@@ -368,18 +369,34 @@ struct Cutter {
     offset: u64,
     /// How much has been read.
     read: u64,
-    /// What was read and not handed out.
+    /// A buffer whose first bytes were read and not handed out.
     rest: Vec<u8>,
+    /// How many these are.
+    kept: usize,
     /// Where the next run of bytes that are not a hole begins, as last asked.
     data: Option<std::ops::Range<u64>>,
 }
 
 impl Cutter {
     fn new(size: u64) -> Self {
-        Self { sizes: chunk::sizes(size), size, offset: 0, read: 0, rest: Vec::new(), data: None }
+        Self {
+            sizes: chunk::sizes(size),
+            size,
+            offset: 0,
+            read: 0,
+            rest: Vec::new(),
+            kept: 0,
+            data: None,
+        }
     }
 
-    /// The next segment and the lengths of its chunks; `None` at the end, or where the file ends
+    /// How much is read at once: room for the longest chunk behind a segment.
+    fn room(&self) -> usize {
+        SEGMENT + self.sizes.max
+    }
+
+    /// The next segment and the lengths of its chunks, in a buffer that may be longer; `None` at
+    /// the end, or where the file ends
     /// too early.
     #[allow(clippy::type_complexity)]
     fn next_segment(
@@ -388,25 +405,22 @@ impl Cutter {
         jobs: &Jobs,
         told: &mut dyn FnMut(u64),
     ) -> Result<Option<(Vec<u8>, Vec<u32>)>, Failure> {
+        let (room, kept) = (self.room(), self.kept);
         let mut bytes = std::mem::take(&mut self.rest);
-        if bytes.capacity() < BUFFER {
-            let mut buffer = jobs.buffer(BUFFER);
-            buffer.clear();
-            buffer.extend_from_slice(&bytes);
-            bytes = buffer;
+        if bytes.is_empty() {
+            bytes = jobs.buffer(room);
         }
-        let kept = bytes.len();
-        let wanted = (self.size - self.read).min((BUFFER - kept) as u64) as usize;
-        bytes.resize(kept + wanted, 0);
-        if !self.fill(file, &mut bytes[kept..])? {
+        let wanted = (self.size - self.read).min((room - kept) as u64) as usize;
+        let filled = kept + wanted;
+        if !self.fill(file, &mut bytes[kept..filled])? {
             return Ok(None);
         }
         told(wanted as u64);
         let at_end = self.read == self.size;
         let mut lengths = Vec::new();
         let mut end = 0;
-        while end < bytes.len() && end < SEGMENT {
-            let rest = &bytes[end..];
+        while end < filled && end < SEGMENT {
+            let rest = &bytes[end..filled];
             if !at_end && rest.len() < self.sizes.max {
                 break;
             }
@@ -423,11 +437,9 @@ impl Cutter {
             }
             return Ok(None);
         }
-        let mut rest = jobs.buffer(BUFFER);
-        rest.clear();
-        rest.extend_from_slice(&bytes[end..]);
-        self.rest = rest;
-        bytes.truncate(end);
+        self.rest = jobs.buffer(room);
+        self.kept = filled - end;
+        self.rest[..self.kept].copy_from_slice(&bytes[end..filled]);
         self.offset += end as u64;
         Ok(Some((bytes, lengths)))
     }

@@ -45,11 +45,11 @@ impl Jobs {
         &self.receiver
     }
 
-    /// A buffer of at least this capacity.
-    pub(super) fn buffer(&self, capacity: usize) -> Vec<u8> {
+    /// A buffer of at least so many bytes, whatever they are.
+    pub(super) fn buffer(&self, bytes: usize) -> Vec<u8> {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = spare.iter().position(|buffer| buffer.capacity() >= capacity);
-        found.map_or_else(|| Vec::with_capacity(capacity), |at| spare.swap_remove(at))
+        let found = spare.iter().position(|buffer| buffer.len() >= bytes);
+        found.map_or_else(|| vec![0; bytes], |at| spare.swap_remove(at))
     }
 
     /// Takes a buffer back.
