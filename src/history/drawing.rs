@@ -421,8 +421,8 @@ impl<C: Copy + PartialEq> Drawing<C> {
             course.pop();
         }
         let mut has_run = false;
-        for at in 0..course.len() {
-            let Some(track) = course[at] else {
+        for (at, place) in course.iter_mut().enumerate() {
+            let Some(track) = *place else {
                 row.space(1);
                 continue;
             };
@@ -433,13 +433,13 @@ impl<C: Copy + PartialEq> Drawing<C> {
             } else if run.is_some() {
                 // Only its first part goes on below.
                 if at != track * 2 + 3 {
-                    course[at] = None;
+                    *place = None;
                 }
                 has_run = true;
                 row.put(b'_', color);
             } else {
                 if has_run && runner.is_some_and(|(end, _)| at < end) {
-                    course[at] = None;
+                    *place = None;
                 }
                 row.put(b'/', color);
             }

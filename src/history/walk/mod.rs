@@ -200,7 +200,7 @@ impl<'g, G: Graph> Walk<'g, G> {
                 _ => None,
             };
             let Some(followed) = followed else { return Ok(None) };
-            let Some(step) = self.to_show(&followed)? else { continue };
+            let Some(step) = self.shown_as(&followed)? else { continue };
             if self.skipped < self.options.skip {
                 self.skipped += 1;
                 continue;
@@ -211,7 +211,7 @@ impl<'g, G: Graph> Walk<'g, G> {
     }
 
     /// The commit, if it is one to show.
-    fn to_show(&mut self, followed: &Followed) -> Result<Option<Step>, G::Error> {
+    fn shown_as(&mut self, followed: &Followed) -> Result<Option<Step>, G::Error> {
         let Followed { commit: number, seconds, is_same } = *followed;
         if is_same || self.options.until.is_some_and(|until| seconds > until) {
             return Ok(None);
@@ -248,7 +248,7 @@ impl<'g, G: Graph> Walk<'g, G> {
             return Ok(None);
         };
         let Some(followed) = limit.listed(self.graph, parent)? else { return Ok(None) };
-        Ok(self.to_show(&followed)?.map(|_| parent))
+        Ok(self.shown_as(&followed)?.map(|_| parent))
     }
 
     fn advance(&mut self) -> Result<Option<Step>, G::Error> {
