@@ -12,6 +12,7 @@ mod contents;
 pub mod diff;
 mod error;
 pub mod export;
+pub mod follow;
 pub mod fsck;
 pub mod import;
 pub mod init;

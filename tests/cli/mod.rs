@@ -5,6 +5,7 @@ mod calling;
 mod commit;
 mod config;
 mod diff;
+mod follow;
 mod log;
 mod ls;
 mod merge;

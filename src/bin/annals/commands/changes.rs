@@ -1,6 +1,6 @@
 //! How changes are shown: as names, counts or patches. Shared by `diff`, `log` and `show`.
 
-use annals::diff::renames::{self, Difference, Directories, Line as Folded};
+use annals::diff::renames::{self, Difference, Directories, Line as Folded, RenameOptions};
 use annals::diff::stat::{self, Counts};
 use annals::diff::text::{self, Body, Line, Mark};
 use annals::ops::diff;
@@ -66,6 +66,11 @@ impl Format {
 
     fn needs_content(&self) -> bool {
         self.is_patch() || self.stat || self.numstat || self.shortstat
+    }
+
+    /// What counts as a rename where one thing is followed.
+    pub(crate) fn followed(&self, context: &Context) -> Result<RenameOptions, Error> {
+        Ok(self.renames.options(context)?.unwrap_or_default())
     }
 
     /// Tells of every difference, with renames if they are looked for; tells whether there is any.

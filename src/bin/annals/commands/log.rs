@@ -10,8 +10,8 @@ use annals::history::walk::{Direction, Follow, Merges, Order};
 use annals::object::Commit;
 use annals::ops::diff::{self, Side};
 use annals::ops::log::{self, Decoration};
-use annals::ops::revisions;
-use annals::path::Pathspec;
+use annals::ops::{follow, revisions};
+use annals::path::{Pathspec, RepoPath};
 use annals::repo::Rules;
 use serde_json::json;
 
@@ -95,6 +95,9 @@ pub(crate) struct Args {
     /// Show no names of commits
     #[arg(long, conflicts_with = "decorate")]
     no_decorate: bool,
+    /// Follow one file or directory, whatever it was called before
+    #[arg(long, conflicts_with_all = ["graph", "topo_order", "date_order"])]
+    follow: bool,
     #[command(flatten)]
     format_of_changes: Format,
 }
@@ -123,9 +126,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         return graph(context, args, &options, &pretty, &paths);
     }
     let mut is_first = true;
-    log::run(repo, &options, &mut |id, commit| {
+    let mut tell = |id: &Id, commit: &Commit, paths: &Pathspec| {
         if context.is_json() {
-            return json(context, args, &paths, id, commit);
+            return json(context, args, paths, id, commit);
         }
         if !std::mem::take(&mut is_first) {
             context.output().write(pretty.separator())?;
@@ -138,9 +141,19 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         if pretty.has_paragraphs() {
             context.output().line("")?;
         }
-        args.format_of_changes.show(context, &compared(context, commit, &paths)?)?;
+        args.format_of_changes.show(context, &compared(context, commit, paths)?)?;
         Ok(())
-    })?;
+    };
+    if args.follow {
+        let path = followed_path(&paths)?;
+        let renames = args.format_of_changes.followed(context)?;
+        follow::run(repo, &options, &path, &renames, &mut |followed, commit| {
+            let paths = Pathspec::of_paths(followed.paths.iter().cloned());
+            tell(&followed.id, commit, &paths)
+        })?;
+    } else {
+        log::run(repo, &options, &mut |id, commit| tell(id, commit, &paths))?;
+    }
     if !is_first && !pretty.has_paragraphs() {
         context.output().write(pretty.separator())?;
     }
@@ -208,6 +221,14 @@ fn graph(
         told.map(|_| ())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The one path that is followed.
+fn followed_path(paths: &Pathspec) -> Result<RepoPath, Error> {
+    match paths.plain_paths().as_deref() {
+        Some([path]) if !path.is_root() => Ok((*path).clone()),
+        _ => Err(Error::usage("--follow needs one file or directory, named without a pattern")),
+    }
 }
 
 fn options(context: &Context, args: &Args) -> Result<(log::Options, Pathspec), Error> {
