@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::diff;
 use crate::hash::Id;
-use crate::history::{StoredGraph, ancestor};
+use crate::history::{Graph, StoredGraph, ancestor};
 use crate::merge::{self, Answer, Conflict, Driver, Favour, Labels, Message, Style, Unsettled};
 use crate::object::tree::{Edit, edit};
 use crate::object::{Commit, Entry, Node, Object, Sink, Source, What};
@@ -368,7 +368,7 @@ fn trees_of_many(
     theirs: &[Theirs],
     options: &Options<'_>,
 ) -> Result<merge::Merged, Error> {
-    let tree = |id: &Id| crate::history::Graph::commit(graph, id).map(|commit| commit.tree);
+    let tree = |id: &Id| graph.tree(graph.number(id)?);
     let mut so_far =
         merge::Merged { tree: tree(&head)?, conflicts: Vec::new(), messages: Vec::new() };
     let mut done = vec![head];

@@ -92,6 +92,7 @@ impl World {
             paths: Pathspec::of_paths([RepoPath::new(path).unwrap()]),
             staged: false,
             worktree: true,
+            side: None,
             dry_run: false,
             actor: person(),
             rules: Rules::default(),

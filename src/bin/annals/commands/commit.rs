@@ -118,7 +118,8 @@ fn ask(context: &Context, args: &Args) -> Result<Vec<u8>, Error> {
     let old: Vec<u8> = match (args.amend, repo.head().commit()) {
         (true, Some(id)) => repo.store().object::<Commit>(&id)?.message,
         (true, None) => return Err(annals::repo::Error::Unborn("HEAD".to_owned()).into()),
-        (false, _) => Vec::new(),
+        // What a merge under way would say.
+        (false, _) => found.merging.as_ref().map_or(Vec::new(), |merge| merge.message.clone()),
     };
     let mut about = vec![
         "Say why. Lines that begin with '#' are left out; without a message nothing".to_owned(),
