@@ -195,7 +195,10 @@ impl<'a> Exporter<'a> {
                         Some(What::Symlink { size, target }) => Some((target, size)),
                         _ => None,
                     };
+                    // What a commit that came from git has under such a name is read when it is met.
+                    let is_left_out = change.path.parts().any(is_reserved);
                     if let Some((id, size)) = found
+                        && !is_left_out
                         && !self.contents.contains_key(&id)
                     {
                         wanted.entry(id).or_insert_with(|| (size, change.path.as_bytes().to_vec()));
