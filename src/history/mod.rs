@@ -26,7 +26,7 @@ use crate::path::RepoPath;
 pub use crate::store::{Move, Target};
 pub use graph::{Age, Commits, Graph, Number};
 pub use losses::{Loss, losses};
-pub use stored::StoredGraph;
+pub use stored::{Asked, StoredGraph};
 
 /// Refs, their moves and short ids: what a store knows beyond objects.
 ///

@@ -16,6 +16,7 @@ use crate::hash::Id;
 use crate::history::walk::{Direction, Follow, Merges};
 use crate::object::{Commit, Entry, Source};
 use crate::path::{Pathspec, RepoPath};
+use crate::progress::Silent;
 use crate::repo::{Repository, find_entry};
 use crate::store::{self, Store};
 
@@ -90,7 +91,8 @@ fn range(repo: &Repository, options: &Options) -> Result<Option<HashSet<Id>>, Er
         ..Options::default()
     };
     let mut range = HashSet::new();
-    log::run::<Error>(repo, &all, &mut |id, _| {
+    // Without paths there is nothing to find out first.
+    log::run::<Error>(repo, &all, &Silent, &mut |id, _| {
         range.insert(*id);
         Ok(())
     })?;

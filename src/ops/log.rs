@@ -6,9 +6,10 @@ use bstr::ByteSlice;
 
 use crate::hash::{Id, Kind};
 use crate::history::walk::{self, Direction, Follow, Merges, Order, Step, Walk, same_along};
-use crate::history::{Commits, Graph, StoredGraph};
+use crate::history::{Asked, Commits, Graph, StoredGraph};
 use crate::object::{Commit, Source, Tag};
 use crate::path::Pathspec;
+use crate::progress::Monitor;
 use crate::repo::{Head, Repository};
 use crate::store::{self, Store};
 
@@ -51,6 +52,7 @@ pub struct Options {
 pub fn run<E>(
     repo: &Repository,
     options: &Options,
+    monitor: &dyn Monitor,
     visit: &mut dyn FnMut(&Id, &Commit) -> Result<(), E>,
 ) -> Result<(), E>
 where
@@ -62,17 +64,18 @@ where
         // All that is walked is shown, but for a little: so the commits themselves are walked.
         let graph = Commits::keeping(store);
         let keep = |step: &Step, keep: &Chosen| graph.with(step.number, |commit| keep.has(commit));
-        for step in walk(&graph, store, options, &keep) {
+        for step in walk(&graph, options, &keep) {
             let step = step?;
             visit(&step.id, &graph.take(step.number)?)?;
         }
         return Ok(());
     }
+    let asked = ask_for_paths(store, options, monitor)?;
     let mut visited = 0;
     StoredGraph::ask(store, |graph| {
         let keep = chosen_in(store);
         // Asked again, the graph gives the same answer, of which some has been told.
-        for step in walk(graph, store, options, &keep).skip(visited) {
+        for step in walk_stored(graph, store, options, asked.as_ref(), &keep).skip(visited) {
             let step = step?;
             visit(&step.id, &store.object(&step.id)?)?;
             visited += 1;
@@ -96,16 +99,20 @@ pub struct Connected {
 pub fn connected<E>(
     repo: &Repository,
     options: &Options,
+    monitor: &dyn Monitor,
     visit: &mut dyn FnMut(&Connected, &Commit) -> Result<(), E>,
 ) -> Result<(), E>
 where
     E: From<Error> + From<store::Error>,
 {
     let store = repo.store();
+    let asked = ask_for_paths(store, options, monitor)?;
     let mut visited = 0;
     StoredGraph::ask(store, |graph| {
         let keep = chosen_in(store);
-        for shown in walk(graph, store, options, &keep).connected().skip(visited) {
+        for shown in
+            walk_stored(graph, store, options, asked.as_ref(), &keep).connected().skip(visited)
+        {
             let (Step { id, number }, parents) = shown?;
             visit(&Connected { id, number, parents }, &store.object(&id)?)?;
             visited += 1;
@@ -118,10 +125,48 @@ fn chosen_in(store: &Store) -> impl Fn(&Step, &Chosen) -> Result<bool, store::Er
     move |step, chosen| Ok(chosen.has(&store.object(&step.id)?))
 }
 
+/// Finds out which paths the commits changed that are asked for, if that is not known and can be
+/// kept. `None` if it does not help.
+fn ask_for_paths(
+    store: &Store,
+    options: &Options,
+    monitor: &dyn Monitor,
+) -> Result<Option<Asked>, store::Error> {
+    let Some(asked) = Asked::new(&options.paths) else { return Ok(None) };
+    // So that the table has what it is about to be asked about.
+    StoredGraph::ask(store, |graph| {
+        options.include.iter().try_for_each(|id| graph.number(id).map(|_| ()))
+    })?;
+    // Without it the trees are compared.
+    let _ = StoredGraph::learn(store, monitor);
+    Ok(Some(asked))
+}
+
+/// The walk that the options ask for, along paths if there are any.
+fn walk_stored<'g>(
+    graph: &'g StoredGraph<'g>,
+    store: &'g Store,
+    options: &'g Options,
+    asked: Option<&'g Asked>,
+    keep: &'g impl Fn(&Step, &Chosen) -> Result<bool, store::Error>,
+) -> Walk<'g, StoredGraph<'g>> {
+    let walk = walk(graph, options, keep);
+    if options.paths.is_all() {
+        return walk;
+    }
+    walk.comparing(move |pair| {
+        let known = asked.map_or(Ok(None), |asked| graph.is_same(asked, pair))?;
+        if let Some(is_same) = known {
+            return Ok(is_same);
+        }
+        let before = pair.parent.map(|(_, parent)| graph.tree(parent)).transpose()?;
+        same_along(store, &options.paths, before.as_ref(), &graph.tree(pair.commit)?)
+    })
+}
+
 /// The walk that the options ask for; `keep` says of a commit whether its words are asked for.
 fn walk<'g, G: Graph<Error = store::Error>>(
     graph: &'g G,
-    store: &'g Store,
     options: &'g Options,
     keep: &'g impl Fn(&Step, &Chosen) -> Result<bool, store::Error>,
 ) -> Walk<'g, G> {
@@ -138,9 +183,6 @@ fn walk<'g, G: Graph<Error = store::Error>>(
         limit: options.limit,
     };
     let mut walk = Walk::new(graph, walk_options);
-    if !options.paths.is_all() {
-        walk = walk.along(|before, after| same_along(store, &options.paths, before, after));
-    }
     if !options.authors.is_empty() || !options.messages.is_empty() {
         let chosen = Chosen::new(options);
         walk = walk.keeping(move |step| keep(step, &chosen));

@@ -11,18 +11,24 @@
 //! [`StoredGraph::ask`] then asks again without it.
 
 mod block;
+mod changes;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::hash_map::Entry;
+use std::collections::hash_map::{self, Entry};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::codec;
 use crate::hash::{Id, IdMap, Kind};
 use crate::object::{Commit, Source};
+use crate::progress::{Monitor, Stage};
 use crate::store::{Error, Store};
 use crate::table::{self, Batch, Database, Durability, Opened};
 
+use super::walk::Pair;
 use super::{Age, Graph, Number};
 use block::{Block, Row};
+pub use changes::Asked;
+use changes::{Told, Trees};
 
 const FILE: &[u8] = b"lookup/graph.redb";
 const VERSION: u32 = 2;
@@ -33,8 +39,15 @@ const NUMBERS: &str = "numbers";
 const COMMITS: &str = "commits";
 const NAMES: &str = "names";
 const TREES: &str = "trees";
-/// The name of the table and how many commits it has.
+/// Number of a block → which paths its commits changed ([`changes`]).
+const CHANGES: &str = "changes";
+/// Under the empty key the name of the table and how many commits it has; under the other, of how
+/// many of them the changes are known.
 const ABOUT: &str = "about";
+const LEARNT: &[u8] = b"learnt";
+
+/// Of so many blocks the changes are found out before they are written.
+const LEARN_BLOCKS: u32 = 32;
 
 /// The table is written once so many commits are not in it.
 const SAVE_EVERY: usize = 32;
@@ -132,6 +145,22 @@ impl Table {
         Ok(cell.get_or_init(|| found))
     }
 
+    fn told(&self, asked: &Asked, block: u32) -> Result<Option<Told>, Error> {
+        let Some(database) = &self.database else { return Ok(None) };
+        let Some(bytes) = self.noting(database.get(CHANGES, &block.to_be_bytes()))? else {
+            return Ok(None);
+        };
+        Told::read(&bytes, &asked.hashes).map(Some).ok_or_else(|| self.damaged())
+    }
+
+    /// Of how many commits, from the first, it is known which paths they changed.
+    fn learnt(&self) -> Result<u32, Error> {
+        let Some(database) = &self.database else { return Ok(0) };
+        let known = self.noting(database.get(ABOUT, LEARNT))?;
+        let known = known.and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes);
+        Ok(known.min(self.count))
+    }
+
     fn noting<T>(&self, found: Result<T, table::Error>) -> Result<T, Error> {
         found.map_err(|_| self.damaged())
     }
@@ -205,6 +234,64 @@ impl<'s> StoredGraph<'s> {
         if written.is_ok() {
             let _ = table.finish(Durability::Eventually);
         }
+    }
+
+    /// Whether a commit and what it follows are the same along these paths, if the table knows.
+    pub fn is_same(&self, asked: &Asked, pair: &Pair) -> Result<Option<bool>, Error> {
+        let table = self.table();
+        if pair.commit.0 >= table.count {
+            return Ok(None);
+        }
+        let (block, at) = (pair.commit.0 / block::LENGTH, pair.commit.0 % block::LENGTH);
+        let mut told = asked.told.borrow_mut();
+        let told = match told.entry(block) {
+            hash_map::Entry::Occupied(known) => known.into_mut(),
+            hash_map::Entry::Vacant(place) => place.insert(table.told(asked, block)?),
+        };
+        Ok(told.as_ref().and_then(|told| told.is_same(at, pair)))
+    }
+
+    /// Finds out which paths the commits changed that the table has and knows nothing of, if they
+    /// are many and it can be written to. Compares trees: the first time it takes long.
+    pub fn learn(store: &Store, monitor: &dyn Monitor) -> Result<(), Error> {
+        let mut is_told = false;
+        loop {
+            let graph = StoredGraph::open(store);
+            let (count, learnt) = (graph.table().count, graph.table().learnt()?);
+            if count - learnt < SAVE_EVERY as u32 {
+                return Ok(());
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                monitor.begin(Stage::Indexing, Some(u64::from(count - learnt)), None);
+            }
+            let first = learnt / block::LENGTH;
+            let end = count.div_ceil(block::LENGTH).min(first + LEARN_BLOCKS);
+            let mut compared = Vec::new();
+            for block in first..end {
+                compared.push((block, graph.trees_of(block)?));
+            }
+            let learnt = count.min(end * block::LENGTH);
+            let name = graph.table().name;
+            drop(graph);
+            let built = build_changes(store, &compared, monitor)?;
+            if !write_changes(store, name, &built, learnt) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What is to be compared of the commits of a block.
+    fn trees_of(&self, block: u32) -> Result<Vec<Trees>, Error> {
+        let first = block * block::LENGTH;
+        let mut commits = Vec::new();
+        for commit in first..(first + block::LENGTH).min(self.table().count) {
+            let (tree, mut parents) = (self.tree(Number(commit))?, Vec::new());
+            self.parents(Number(commit), &mut parents)?;
+            let parents: Result<_, Error> =
+                parents.into_iter().map(|parent| self.tree(parent)).collect();
+            commits.push(Trees { tree, parents: parents? });
+        }
+        Ok(commits)
     }
 
     fn table(&self) -> &Table {
@@ -288,6 +375,50 @@ impl<'s> StoredGraph<'s> {
             Some(at) => Ok(fresh(&self.fresh.borrow().commits[at as usize])),
         }
     }
+}
+
+/// Compares the commits of several blocks, in several threads; gives the blocks' bytes.
+fn build_changes(
+    store: &Store,
+    blocks: &[(u32, Vec<Trees>)],
+    monitor: &dyn Monitor,
+) -> Result<Vec<(u32, Vec<u8>)>, Error> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<(u32, Vec<u8>)>, Error> {
+        let mut built = Vec::new();
+        while let Some((block, commits)) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            built.push((*block, changes::build(store, commits)?));
+            monitor.advance(commits.len() as u64, 0);
+        }
+        Ok(built)
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(blocks.len());
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut built = work()?;
+        for other in others {
+            match other.join() {
+                Ok(more) => built.extend(more?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(built)
+    })
+}
+
+/// Keeps what was found out, if the table is still the same and opens at once; says whether.
+fn write_changes(store: &Store, name: [u8; 16], built: &[(u32, Vec<u8>)], learnt: u32) -> bool {
+    let Ok(Opened::Ready(mut table)) = Database::open(&**store.dir(), FILE, VERSION) else {
+        return false;
+    };
+    let is_same = about(table.get(ABOUT, b"").ok().flatten()).is_some_and(|about| about.0 == name);
+    let written = table.write(|batch| -> Result<(), table::Error> {
+        for (block, bytes) in built {
+            batch.table(CHANGES)?.put(&block.to_be_bytes(), bytes)?;
+        }
+        batch.table(ABOUT)?.put(LEARNT, &learnt.to_le_bytes())
+    });
+    is_same && written.is_ok() && table.finish(Durability::Eventually).is_ok()
 }
 
 /// Adds commits to those the table has.
@@ -388,8 +519,31 @@ mod tests {
     use super::*;
     use crate::clock::{Env, SeededRandom, SteppingClock, Time};
     use crate::disk::{Disk, MemoryDisk};
-    use crate::object::{Node, Object, Signature, Sink};
-    use crate::store::{Batch, Publication, RefEdit, Target};
+    use crate::history::walk::{Options, Walk};
+    use crate::object::tree::Builder;
+    use crate::object::{Entry, Object, Signature, Sink, What};
+    use crate::path::{Pathspec, RepoPath};
+    use crate::progress::Silent;
+    use crate::store::{Batch, Publication, RefEdit, Target, Writer};
+
+    fn tree_of(writer: &mut Writer<'_, '_>, files: &[(&str, u32)], below: Option<u32>) -> Id {
+        let mut builder = Builder::new();
+        for (name, content) in files {
+            let content = Kind::Chunk.id_of(&content.to_le_bytes());
+            let what = What::File { size: 4, content };
+            let name = name.as_bytes().to_vec();
+            let entry = Entry { name, mode: 0o644, mtime: None, attributes: None, what };
+            builder.push(entry, writer).unwrap();
+        }
+        if let Some(content) = below {
+            let tree = tree_of(writer, &[("a", content)], None);
+            let what = What::Directory { files: 1, bytes: 4, tree };
+            let entry =
+                Entry { name: b"d".to_vec(), mode: 0o755, mtime: None, attributes: None, what };
+            builder.push(entry, writer).unwrap();
+        }
+        builder.finish(writer).unwrap().id
+    }
 
     /// A store with a chain of commits; returns the newest.
     fn chain(disk: &MemoryDisk, length: u32) -> (Store, Id) {
@@ -400,9 +554,10 @@ mod tests {
         let store = Store::create(disk.create(Path::new("/s")).unwrap(), env).unwrap();
         let batch = Batch::begin(&store).unwrap();
         let mut writer = batch.writer();
-        let tree = writer.put(crate::hash::Kind::Tree, Node::Leaf(Vec::new()).to_bytes()).unwrap();
         let mut parents = Vec::new();
         for number in 0..length {
+            // Every tenth commit changes `d/a`; they all change `b`.
+            let tree = tree_of(&mut writer, &[("b", number)], Some(number / 10));
             let who = Signature {
                 name: b"A".to_vec(),
                 email: b"a".to_vec(),
@@ -528,5 +683,35 @@ mod tests {
         disk.write(path, b"nonsense");
         assert_eq!(ask().unwrap(), 300);
         assert_eq!(StoredGraph::open(&store).table().count, 300, "made anew");
+    }
+
+    #[test]
+    fn once_it_is_known_which_paths_changed_no_tree_is_read() {
+        let disk = MemoryDisk::new();
+        let (store, tip) = chain(&disk, 600);
+        StoredGraph::ask(&store, |graph| graph.number(&tip).map(|_| ())).unwrap();
+        let shown = |path: &str| {
+            let paths = Pathspec::of_paths([RepoPath::new(path).unwrap()]);
+            let asked = Asked::new(&paths).unwrap();
+            let graph = StoredGraph::open(&store);
+            let unknown = Cell::new(0);
+            let walk = Walk::new(&graph, Options { include: vec![tip], ..Options::default() });
+            let walk = walk.comparing(|pair| {
+                let known = graph.is_same(&asked, pair)?;
+                unknown.set(unknown.get() + u32::from(known.is_none()));
+                Ok(known.unwrap_or(true))
+            });
+            (walk.map(Result::unwrap).count(), unknown.get())
+        };
+        assert_eq!(shown("d/a"), (0, 600));
+        StoredGraph::learn(&store, &Silent).unwrap();
+        assert_eq!(shown("d/a"), (60, 0));
+        assert_eq!(shown("d"), (60, 0));
+        assert_eq!(shown("b"), (600, 0));
+        assert_eq!(shown("a"), (0, 0));
+        // What is known is not found out again.
+        let before = disk.read("/s/lookup/graph.redb");
+        StoredGraph::learn(&store, &Silent).unwrap();
+        assert!(disk.read("/s/lookup/graph.redb") == before);
     }
 }

@@ -16,6 +16,7 @@ use super::{Graph, Number};
 
 use limit::Limit;
 pub use same::same_along;
+pub(super) use same::{each_difference, same_at};
 use stream::Stream;
 
 /// In which order commits come.

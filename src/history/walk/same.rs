@@ -4,6 +4,7 @@
 //! modification time is none. What the difference is, is `diff`'s business.
 
 use std::cmp::Ordering;
+use std::ops::ControlFlow;
 
 use crate::hash::Id;
 use crate::object::tree::{Cursor, Head, find};
@@ -20,21 +21,49 @@ pub fn same_along<S: Source>(
     if before == Some(after) {
         return Ok(true);
     }
-    let mut open = Vec::new();
     let plain = paths.plain_paths().filter(|plain| !plain.iter().any(|path| path.is_root()));
     let Some(plain) = plain else {
-        open.push((before.copied(), Some(*after), RepoPath::root()));
+        let open = vec![(before.copied(), Some(*after), RepoPath::root())];
         return nothing_differs(source, paths, open);
     };
     for path in plain {
-        let was = before.map_or(Ok(None), |root| entry_at(source, root, path))?;
-        let is = entry_at(source, after, path)?;
-        if differs(was.as_ref(), is.as_ref()) {
+        if !same_at(source, before, after, path)? {
             return Ok(false);
         }
-        push_directories(&mut open, was.as_ref(), is.as_ref(), path.clone());
     }
+    Ok(true)
+}
+
+/// Whether both trees hold the same at this path and below it.
+pub(in crate::history) fn same_at<S: Source>(
+    source: &S,
+    before: Option<&Id>,
+    after: &Id,
+    path: &RepoPath,
+) -> Result<bool, S::Error> {
+    let was = before.map_or(Ok(None), |root| entry_at(source, root, path))?;
+    let is = entry_at(source, after, path)?;
+    if differs(was.as_ref(), is.as_ref()) {
+        return Ok(false);
+    }
+    let mut open = Vec::new();
+    push_directories(&mut open, was.as_ref(), is.as_ref(), path.clone());
     nothing_differs(source, &Pathspec::all(), open)
+}
+
+/// Tells `visit` every path that is meant and differs between two trees, until it has enough;
+/// directories only if they differ themselves.
+pub(in crate::history) fn each_difference<S: Source>(
+    source: &S,
+    paths: &Pathspec,
+    before: Option<&Id>,
+    after: &Id,
+    visit: &mut dyn FnMut(&RepoPath) -> ControlFlow<()>,
+) -> Result<(), S::Error> {
+    if before == Some(after) {
+        return Ok(());
+    }
+    visit_differences(source, paths, vec![(before.copied(), Some(*after), RepoPath::root())], visit)
 }
 
 /// The entry at a path, reading only the directories above it.
@@ -82,8 +111,22 @@ fn push_directories(
 fn nothing_differs<S: Source>(
     source: &S,
     paths: &Pathspec,
-    mut open: Vec<Pair>,
+    open: Vec<Pair>,
 ) -> Result<bool, S::Error> {
+    let mut is_same = true;
+    visit_differences(source, paths, open, &mut |_| {
+        is_same = false;
+        ControlFlow::Break(())
+    })?;
+    Ok(is_same)
+}
+
+fn visit_differences<S: Source>(
+    source: &S,
+    paths: &Pathspec,
+    mut open: Vec<Pair>,
+    visit: &mut dyn FnMut(&RepoPath) -> ControlFlow<()>,
+) -> Result<(), S::Error> {
     let is_all = paths.is_all();
     while let Some((before, after, directory)) = open.pop() {
         let cursor = |tree: Option<Id>| match tree {
@@ -94,15 +137,18 @@ fn nothing_differs<S: Source>(
         while let Some((before, after)) = next_difference(&mut a, &mut b)? {
             let Some(entry) = before.as_ref().or(after.as_ref()) else { break };
             let path = directory.join(&entry.name);
-            if differs(before.as_ref(), after.as_ref()) && (is_all || paths.matches(&path)) {
-                return Ok(false);
+            if differs(before.as_ref(), after.as_ref())
+                && (is_all || paths.matches(&path))
+                && visit(&path).is_break()
+            {
+                return Ok(());
             }
             if is_all || paths.may_match_below(&path) {
                 push_directories(&mut open, before.as_ref(), after.as_ref(), path);
             }
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 /// What two directories have under the next name of which they do not say the same.

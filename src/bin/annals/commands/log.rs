@@ -152,7 +152,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             tell(&followed.id, commit, &paths)
         })?;
     } else {
-        log::run(repo, &options, &mut |id, commit| tell(id, commit, &paths))?;
+        log::run(repo, &options, context.monitor(), &mut |id, commit| tell(id, commit, &paths))?;
     }
     if !is_first && !pretty.has_paragraphs() {
         context.output().write(pretty.separator())?;
@@ -184,7 +184,7 @@ fn graph(
     let (repo, output) = (context.repository()?, context.output());
     let mut drawing = Drawing::new();
     let mut is_first = true;
-    log::connected(repo, options, &mut |shown, commit| {
+    log::connected(repo, options, context.monitor(), &mut |shown, commit| {
         let paint = |row: Row| output.color.cells(&row.cells);
         if !std::mem::take(&mut is_first) && pretty.has_paragraphs() {
             output.line(paint(drawing.row()))?;
