@@ -262,13 +262,17 @@ impl Context {
                 continue;
             }
             let is_path = self.is_path(word);
-            let found = match split.revisions.len() < most {
-                true => Some(revisions::set(repo, std::slice::from_ref(&text), self.monitor())),
-                false => None,
-            };
+            // One object will do for some commands, commit or not.
+            let found = (split.revisions.len() < most).then(|| {
+                revisions::set(repo, std::slice::from_ref(&text), self.monitor()).map(drop).or_else(
+                    |error| {
+                        revisions::find(repo, &text, self.monitor()).map(drop).map_err(|_| error)
+                    },
+                )
+            });
             match (found, is_path) {
-                (Some(Ok(_)), true) => return Err(ops::Error::Ambiguous(text).into()),
-                (Some(Ok(_)), false) => split.revisions.push(text),
+                (Some(Ok(())), true) => return Err(ops::Error::Ambiguous(text).into()),
+                (Some(Ok(())), false) => split.revisions.push(text),
                 (_, true) => {
                     split.paths.push(word.clone());
                     break;

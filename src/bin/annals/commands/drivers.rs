@@ -10,12 +10,18 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use annals::clock::Env;
+use annals::disk::{self, DirRef, Disk, OsDisk};
+use annals::hash::hex;
 use annals::merge::{Driven, Driver, Handling, Versions};
 use annals::path::RepoPath;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::context::Context;
 use crate::report::Error;
+
+/// What a driver leaves may have this many bytes.
+const LONGEST: u64 = 1 << 30;
 
 /// The drivers that settings name.
 pub(super) struct Drivers {
@@ -98,9 +104,9 @@ impl Drivers {
             .extension()
             .map(|extension| format!(".{}", extension.to_string_lossy()))
             .unwrap_or_default();
-        let place = |name: &str| folder.0.join(format!("{name}{extension}"));
+        let named = |name: &str| format!("{name}{extension}");
         for (name, bytes) in files {
-            std::fs::write(place(name), bytes)?;
+            folder.dir.create(named(name).as_bytes(), 0o600)?.write_at(bytes, 0)?;
         }
         let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
         let mut line = String::new();
@@ -110,7 +116,7 @@ impl Drivers {
                 line.push(letter);
                 continue;
             }
-            let place = |name: &str| quoted(&place(name).to_string_lossy());
+            let place = |name: &str| quoted(&folder.path.join(named(name)).to_string_lossy());
             match letters.next() {
                 Some('O') => line += &place("base"),
                 Some('A') => line += &place("ours"),
@@ -132,7 +138,8 @@ impl Drivers {
             Some(1..=127) => false,
             _ => return Err(std::io::Error::other(format!("it ended with {status}"))),
         };
-        Ok(Driven { bytes: std::fs::read(place("ours"))?, is_clean })
+        let bytes = disk::read_all(&*folder.dir, named("ours").as_bytes(), LONGEST)?;
+        Ok(Driven { bytes, is_clean })
     }
 }
 
@@ -165,22 +172,31 @@ impl Driver for Drivers {
 }
 
 /// A directory of its own for the files of one call; it goes with it.
-struct Folder(PathBuf);
+struct Folder {
+    /// Where it is.
+    path: PathBuf,
+    above: DirRef,
+    name: String,
+    dir: DirRef,
+}
 
 impl Folder {
     fn new() -> std::io::Result<Self> {
-        let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let nanoseconds = time.map_or(0, |time| time.as_nanos());
-        let name = format!("annals-merge-{}-{nanoseconds}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path)?;
-        Ok(Self(path))
+        let place = std::env::temp_dir();
+        let above = OsDisk::new().open(&place)?;
+        let name = format!("annals-merge-{}", hex(&Env::system().random.four()));
+        above.make_dir(name.as_bytes(), 0o700)?;
+        let dir = above.dir(name.as_bytes())?;
+        Ok(Self { path: place.join(&name), above, name, dir })
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
         // What is left is the system's to tidy.
-        let _ = std::fs::remove_dir_all(&self.0);
+        for found in self.dir.list().unwrap_or_default() {
+            let _ = self.dir.remove_file(&found.name);
+        }
+        let _ = self.above.remove_dir(self.name.as_bytes());
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use annals::diff::text::git_mode;
-use annals::merge::{self, Favour, Labels, Merged, NoDriver, Style, Unsettled};
+use annals::merge::{self, Favour, Labels, Merged, Style, Unsettled};
 use annals::ops::merge_tree::{self, Sides, Unrelated};
 use annals::ops::{ls, revisions};
 use annals::path::RepoPath;
@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::output::{Quoting, entry_json, id_json, text_json};
 use crate::report::{Error, NO};
+
+use super::drivers::Drivers;
 
 /// Merge two commits without a working tree
 ///
@@ -92,8 +94,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         unsettled: if args.keep_conflicts { Unsettled::Keep } else { Unsettled::Mark },
         ..merge::Options::default()
     };
-    let options = merge_tree::Options { sides, merge: options, driver: &NoDriver };
+    let drivers = Drivers::new(context)?;
+    let options = merge_tree::Options { sides, merge: options, driver: &drivers };
     let merged = merge_tree::run(repo, &context.committer()?, &options)?;
+    drivers.tell(context);
     if context.is_json() {
         context.output().json(&as_json(&merged))?;
     } else {
