@@ -217,8 +217,10 @@ fn overlap(our: &Hunk, their: &Hunk) -> Part {
     let start = our.old.start.min(their.old.start);
     let end = our.old.end.max(their.old.end);
     let grown = |hunk: &Hunk| {
+        // Of several hunks that meet one of the other side, a later one can seem to begin before the
+        // text does. It is joined to the one before it, and only its end counts.
         let before = hunk.old.start - start;
-        hunk.new.start - before..hunk.new.end + (end - hunk.old.end)
+        hunk.new.start.saturating_sub(before)..hunk.new.end + (end - hunk.old.end)
     };
     Part { taken: Taken::Conflict, base: start..end, ours: grown(our), theirs: grown(their) }
 }

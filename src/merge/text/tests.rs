@@ -68,3 +68,15 @@ fn lines_that_are_everywhere_do_not_confuse() {
     let (text, conflicts) = merged(&line, &ours, &theirs, &options());
     assert_eq!((text, conflicts), (format!("first\n{line}last\n"), 0));
 }
+
+#[test]
+fn a_change_that_meets_several_deletions_is_one_conflict() {
+    let base = "1\n2\n3\n4\n5\n6\n7\n8\n";
+    let (ours, theirs) = ("x\n", "1\n6\n8\n");
+    let (text, conflicts) = merged(base, ours, theirs, &options());
+    let expected = "<<<<<<< ours\nx\n=======\n1\n6\n8\n>>>>>>> theirs\n";
+    assert_eq!((&text[..], conflicts), (expected, 1));
+    let (text, conflicts) = merged(base, theirs, ours, &options());
+    let expected = "<<<<<<< ours\n1\n6\n8\n=======\nx\n>>>>>>> theirs\n";
+    assert_eq!((&text[..], conflicts), (expected, 1));
+}
