@@ -62,6 +62,15 @@ pub trait Source {
         self.bytes(kind, id).map(Some)
     }
 
+    /// Hands over many objects, each with its place in the list: as `None` if it is not here. They
+    /// come in any order, and stores read them with several threads.
+    fn each_if_here(&self, wanted: &[(Kind, Id)], take: &Take<'_>) -> Result<(), Self::Error> {
+        for (at, (kind, id)) in wanted.iter().enumerate() {
+            take(at, self.bytes_if_here(*kind, id)?.as_deref())?;
+        }
+        Ok(())
+    }
+
     /// A decoded tree node. Stores override this to keep nodes they have decoded.
     fn tree(&self, id: &Id) -> Result<Arc<Node>, Self::Error> {
         Ok(Arc::new(Node::from_bytes(&self.bytes(Kind::Tree, id)?)?))
@@ -71,6 +80,30 @@ pub trait Source {
     fn object<T: Object>(&self, id: &Id) -> Result<T, Self::Error> {
         Ok(T::from_bytes(&self.bytes(T::KIND, id)?)?)
     }
+}
+
+/// Takes the objects that [`Source::each_if_here`] reads.
+pub type Take<'t> = dyn Fn(usize, Option<&[u8]>) -> Result<(), codec::Error> + Sync + 't;
+
+/// [`Source::each_if_here`] for a source that has some objects of its `own` and takes all others
+/// from another.
+pub fn each_of_two<S: Source>(
+    own: impl Fn(Kind, &Id) -> Option<Arc<[u8]>>,
+    others: &S,
+    wanted: &[(Kind, Id)],
+    take: &Take<'_>,
+) -> Result<(), S::Error> {
+    let (mut places, mut rest) = (Vec::new(), Vec::new());
+    for (at, &(kind, id)) in wanted.iter().enumerate() {
+        match own(kind, &id) {
+            Some(bytes) => take(at, Some(&bytes))?,
+            None => {
+                places.push(at);
+                rest.push((kind, id));
+            }
+        }
+    }
+    others.each_if_here(&rest, &|at, bytes| take(places[at], bytes))
 }
 
 /// Takes objects.

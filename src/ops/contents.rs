@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::hash::{Id, Kind};
 use crate::merge;
-use crate::object::{Node, Object, Sink, Source};
+use crate::object::{Node, Object, Sink, Source, Take, each_of_two};
 use crate::store::{Batch, Error, Store};
 use crate::worktree::read_content;
 use crate::worktree::record::Hand;
@@ -53,6 +53,11 @@ impl Source for Contents<'_, '_> {
             Some(bytes) => Ok(Some(bytes.clone())),
             None => self.store.bytes_if_here(kind, id),
         }
+    }
+
+    fn each_if_here(&self, wanted: &[(Kind, Id)], take: &Take<'_>) -> Result<(), Error> {
+        let own = |kind: Kind, id: &Id| self.objects.get(&(kind, *id)).cloned();
+        each_of_two(own, self.store, wanted, take)
     }
 
     fn tree(&self, id: &Id) -> Result<Arc<Node>, Error> {

@@ -16,7 +16,9 @@ use crate::diff::{self, Change, Status};
 use crate::disk::{self, FileKind};
 use crate::hash::{self, Id, Kind};
 use crate::object::tree::{Edit, edit};
-use crate::object::{Chunks, Entry, Manifest, Node, Object, Sink, Source, What, manifest};
+use crate::object::{
+    Chunks, Entry, Manifest, Node, Object, Sink, Source, Take, What, each_of_two, manifest,
+};
 use crate::path::{Pathspec, RepoPath};
 use crate::progress::Monitor;
 use crate::repo::{Repository, Rules};
@@ -319,6 +321,11 @@ struct Overlay<'s> {
 }
 
 impl Overlay<'_> {
+    /// An object that the store need not have.
+    fn own(&self, kind: Kind, id: &Id) -> Option<Arc<[u8]>> {
+        self.nodes.get(id).cloned().or_else(|| self.on_disk(kind, id))
+    }
+
     /// What the working tree has of an object: a small content, or what a manifest would say. A
     /// file that changed meanwhile has nothing to tell.
     fn on_disk(&self, kind: Kind, id: &Id) -> Option<Arc<[u8]>> {
@@ -354,12 +361,9 @@ impl Source for Overlay<'_> {
     type Error = store::Error;
 
     fn bytes(&self, kind: Kind, id: &Id) -> Result<Arc<[u8]>, store::Error> {
-        match self.nodes.get(id) {
-            Some(bytes) => Ok(bytes.clone()),
-            None => match self.on_disk(kind, id) {
-                Some(bytes) => Ok(bytes),
-                None => self.repo.store().bytes(kind, id),
-            },
+        match self.own(kind, id) {
+            Some(bytes) => Ok(bytes),
+            None => self.repo.store().bytes(kind, id),
         }
     }
 
@@ -369,6 +373,10 @@ impl Source for Overlay<'_> {
             Err(store::Error::Missing { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn each_if_here(&self, wanted: &[(Kind, Id)], take: &Take<'_>) -> Result<(), store::Error> {
+        each_of_two(|kind, id| self.own(kind, id), self.repo.store(), wanted, take)
     }
 
     fn tree(&self, id: &Id) -> Result<Arc<Node>, store::Error> {

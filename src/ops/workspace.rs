@@ -12,7 +12,8 @@ use crate::hash::{Id, Kind};
 use crate::merge::Contents;
 use crate::object::manifest::{self, FEW, ListBuilder, ListCursor, NEAR};
 use crate::object::{
-    ChunkRef, Chunks, Entry, List, Manifest, Node, Object, Sink, Source, Term, What,
+    ChunkRef, Chunks, Entry, List, Manifest, Node, Object, Sink, Source, Take, Term, What,
+    each_of_two,
 };
 use crate::store::{Class, Error, Store, Writer, content_kind};
 
@@ -209,6 +210,14 @@ impl Source for Workspace<'_> {
             Some(made) if made.kind == kind => Ok(Some(made.bytes.clone())),
             _ => self.store.bytes_if_here(kind, id),
         }
+    }
+
+    fn each_if_here(&self, wanted: &[(Kind, Id)], take: &Take<'_>) -> Result<(), Error> {
+        let own = |kind: Kind, id: &Id| {
+            let made = self.made.get(id).filter(|made| made.kind == kind);
+            made.map(|made| made.bytes.clone())
+        };
+        each_of_two(own, self.store, wanted, take)
     }
 
     fn tree(&self, id: &Id) -> Result<Arc<Node>, Error> {

@@ -22,6 +22,7 @@ pub mod pack;
 mod publish;
 mod read;
 mod session;
+mod sweep;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -538,6 +539,82 @@ mod tests {
         assert_eq!(again.journal().checkpoint_numbers().unwrap().last(), Some(&768));
         // Records that a checkpoint covers go once they are a day old.
         assert!(disk.read("/repo/journal/0/1").is_some());
+    }
+
+    /// Many chunks of text in many frames, and the path of the pack they are in.
+    fn many_chunks(store: &Store) -> (Vec<Vec<u8>>, String) {
+        let chunks: Vec<Vec<u8>> = (0..800u32)
+            .map(|number| (0..999).map(|line| format!("{} in {number}\n", line * number)).collect())
+            .map(|text: String| text.into_bytes())
+            .collect();
+        let batch = Batch::begin(store).unwrap();
+        let mut writer = batch.writer();
+        for chunk in &chunks {
+            writer.put_chunk(Class::Near, Kind::Chunk.id_of(chunk), chunk).unwrap();
+        }
+        writer.flush().unwrap();
+        drop(writer);
+        let sealed = batch.seal().unwrap();
+        store.publish(Publication::new("test", "A <a@b>").with_packs(sealed)).unwrap();
+        let packs = store.pack_files(Class::Near).unwrap();
+        assert_eq!(packs.len(), 1);
+        (chunks, packs[0].clone())
+    }
+
+    /// Each chunk as it is handed over: the bytes, or `None`.
+    fn swept(store: &Store, chunks: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let wanted: Vec<_> =
+            chunks.iter().map(|chunk| (Kind::Chunk, Kind::Chunk.id_of(chunk))).collect();
+        let taken = Mutex::new(vec![None; wanted.len()]);
+        store.each_if_here(&wanted, &|at, bytes| {
+            let before = taken.lock().unwrap()[at].replace(bytes.map(<[u8]>::to_vec));
+            assert!(before.is_none(), "handed over twice");
+            Ok(())
+        })?;
+        Ok(taken.into_inner().unwrap().into_iter().map(|one| one.expect("left out")).collect())
+    }
+
+    #[test]
+    fn many_objects_are_read_with_one_look_at_each_frame() {
+        let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
+        let store = create(&disk, 1).unwrap();
+        let (chunks, _) = many_chunks(&store);
+        let places = |chunk: &Vec<u8>| {
+            store.lookup().find(&store.state(), Kind::Chunk, &Kind::Chunk.id_of(chunk)).unwrap()
+        };
+        let frames: BTreeSet<u32> = chunks.iter().map(|chunk| places(chunk).frame).collect();
+        assert!(frames.len() > 8, "{}", frames.len());
+        // Every second, the last first.
+        let mut some: Vec<Vec<u8>> = chunks.iter().rev().step_by(2).cloned().collect();
+        let store = open(&disk, 2).unwrap();
+        disk.reset_counts();
+        let found = swept(&store, &some).unwrap();
+        assert_eq!(disk.counts().reads as usize, frames.len());
+        assert!(found.iter().zip(&some).all(|(found, chunk)| found.as_ref() == Some(chunk)));
+        some.push(b"nobody has this".to_vec());
+        assert_eq!(swept(&store, &some).unwrap().pop(), Some(None));
+    }
+
+    #[test]
+    fn a_damaged_frame_is_told_of_unless_another_pack_has_what_is_in_it() {
+        let disk = MemoryDisk::new();
+        let store = create(&disk, 1).unwrap();
+        let (chunks, pack) = many_chunks(&store);
+        let path = format!("/repo/{pack}");
+        let sound = disk.read(&path).unwrap();
+        let mut bytes = sound.clone();
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 64].fill(0);
+        disk.write(&path, bytes);
+        let found = swept(&open(&disk, 2).unwrap(), &chunks);
+        assert!(matches!(found, Err(Error::Corrupt { .. })), "{found:?}");
+        // A copy brought a sound one along under another name, or so it seems.
+        let (before, last) = path.rsplit_once('-').unwrap();
+        let other =
+            format!("{before}-{}", if last == "00000000" { "00000001" } else { "00000000" });
+        disk.write(&other, sound);
+        let found = swept(&open(&disk, 3).unwrap(), &chunks).unwrap();
+        assert!(found.iter().zip(&chunks).all(|(found, chunk)| found.as_ref() == Some(chunk)));
     }
 
     #[test]

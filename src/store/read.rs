@@ -9,11 +9,11 @@ use crate::codec;
 use crate::disk;
 use crate::hash::{Id, Kind};
 use crate::object::manifest::ListCursor;
-use crate::object::{Chunks, Commit, Manifest, Node, Object, Source, Tag, What};
+use crate::object::{Chunks, Commit, Manifest, Node, Object, Source, Tag, Take, What};
 
 use super::frames::Frame;
 use super::journal::State;
-use super::pack::{FrameRow, frame};
+use super::pack::frame;
 use super::{Class, Error, Lookup, PackInfo, Place, Store, Target, pack_path};
 
 /// The bytes of an object, within the frame they came in.
@@ -33,7 +33,7 @@ impl Deref for Content {
 }
 
 /// Why one place did not give the object.
-enum Failure {
+pub(super) enum Failure {
     /// The pack is not there.
     NoPack,
     /// It is there and wrong.
@@ -123,6 +123,21 @@ impl Store {
     }
 
     fn open_frame(&self, place: &Place) -> Result<Arc<Frame>, Failure> {
+        let mut stored = self.frames.buffer(place.stored as usize);
+        self.read_stored(place, &mut stored)?;
+        let row = place.row();
+        if place.form == super::pack::Form::Raw && stored.len() == place.raw as usize {
+            return Ok(self.frames.frame(stored));
+        }
+        let mut raw = self.frames.buffer(place.raw as usize);
+        let opened = frame::open_into(&stored, &row, place.frame as usize, &mut raw);
+        self.frames.take_back(stored);
+        opened.map_err(|_| Failure::Corrupt)?;
+        Ok(self.frames.frame(raw))
+    }
+
+    /// The bytes of a frame as they stand in its pack.
+    pub(super) fn read_stored(&self, place: &Place, into: &mut Vec<u8>) -> Result<(), Failure> {
         let path = pack_path(place.class, &place.pack);
         let file = match self.frames.file(&path) {
             Some(file) => file,
@@ -139,23 +154,11 @@ impl Store {
         if place.stored > limit || place.raw > limit {
             return Err(Failure::Corrupt);
         }
-        let mut stored = self.frames.buffer(place.stored as usize);
-        stored.resize(place.stored as usize, 0);
-        file.read_exact_at(&mut stored, place.frame_offset).map_err(|error| {
-            match error.kind() {
-                io::ErrorKind::UnexpectedEof => Failure::Corrupt,
-                _ => Failure::Io(Error::io("read", &path)(error)),
-            }
-        })?;
-        let row = FrameRow { form: place.form, stored: place.stored, raw: place.raw, objects: 0 };
-        if place.form == super::pack::Form::Raw && stored.len() == place.raw as usize {
-            return Ok(self.frames.frame(stored));
-        }
-        let mut raw = self.frames.buffer(place.raw as usize);
-        let opened = frame::open_into(&stored, &row, place.frame as usize, &mut raw);
-        self.frames.take_back(stored);
-        opened.map_err(|_| Failure::Corrupt)?;
-        Ok(self.frames.frame(raw))
+        into.resize(place.stored as usize, 0);
+        file.read_exact_at(into, place.frame_offset).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => Failure::Corrupt,
+            _ => Failure::Io(Error::io("read", &path)(error)),
+        })
     }
 
     /// Makes the lookup anew from the packs' tables.
@@ -345,6 +348,10 @@ impl Source for Store {
             Err(Error::Missing { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn each_if_here(&self, wanted: &[(Kind, Id)], take: &Take<'_>) -> Result<(), Error> {
+        self.sweep(wanted, take)
     }
 
     fn tree(&self, id: &Id) -> Result<Arc<Node>, Error> {

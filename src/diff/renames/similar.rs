@@ -6,8 +6,11 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::chunk::{SPAN_LIMIT, Sketch, Sketcher, estimate};
+use crate::codec;
 use crate::hash::{Id, Kind};
 use crate::object::manifest::SMALL;
 use crate::object::{ChunkRef, Chunks, Manifest, Object, Source, What};
@@ -30,8 +33,7 @@ pub(super) fn pair<S: Source>(source: &S, work: &mut Work<'_>) -> Result<Vec<Id>
         source,
         threshold,
         files: [Vec::new(), Vec::new()],
-        sketcher: Sketcher::new(),
-        kept: 0,
+        learner: Learner::default(),
         needs: BTreeSet::new(),
     };
     search.collect(work);
@@ -51,9 +53,7 @@ struct Search<'s, S> {
     threshold: u16,
     /// What is left over on either side and has a partner of a possible size.
     files: [Vec<File>; 2],
-    sketcher: Sketcher,
-    /// How much memory lines take.
-    kept: usize,
+    learner: Learner,
     needs: BTreeSet<Id>,
 }
 
@@ -69,6 +69,11 @@ struct File {
 }
 
 impl File {
+    /// What its content is read as.
+    fn kind(&self) -> Kind {
+        if self.size > SMALL { Kind::Manifest } else { Kind::Chunk }
+    }
+
     /// Its sketch, and the chunks its manifest names.
     fn parts(&self) -> Option<(&Sketch, &[ChunkRef])> {
         match &self.known {
@@ -87,6 +92,48 @@ enum Known {
     Small { sketch: Option<Box<Sketch>>, lines: Option<Lines> },
     /// More.
     Large { sketch: Box<Sketch>, chunks: Vec<ChunkRef> },
+}
+
+/// Makes what is known of a content from its bytes, for several threads at once.
+#[derive(Default)]
+struct Learner {
+    /// One for each thread at work.
+    sketchers: Mutex<Vec<Sketcher>>,
+    /// How much memory lines take.
+    kept: AtomicUsize,
+}
+
+impl Learner {
+    fn learn(&self, file: &File, bytes: &[u8]) -> Result<Known, codec::Error> {
+        if file.kind() == Kind::Manifest {
+            let manifest = Manifest::from_bytes(bytes)?;
+            let chunks = match manifest.chunks {
+                Chunks::One => {
+                    vec![ChunkRef { id: manifest.content, length: manifest.size as u32 }]
+                }
+                Chunks::Few(chunks) => chunks,
+                // The list may not be here, and the answer must not depend on it.
+                Chunks::Many { .. } => Vec::new(),
+            };
+            let sketch = Box::new(Sketch::from_bytes(manifest.sketch));
+            return Ok(Known::Large { sketch, chunks });
+        }
+        let lines = Lines::of(bytes);
+        let sketch = file.meets_large.then(|| Box::new(self.sketch(bytes)));
+        let kept = self.kept.fetch_add(lines.memory(), Ordering::Relaxed) + lines.memory();
+        let lines = (kept <= KEPT_BYTES).then_some(lines);
+        Ok(Known::Small { sketch, lines })
+    }
+
+    fn sketch(&self, bytes: &[u8]) -> Sketch {
+        let sketchers = || self.sketchers.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = sketchers().pop();
+        let mut sketcher = waiting.unwrap_or_default();
+        sketcher.update(bytes);
+        let sketch = sketcher.finish_and_reset();
+        sketchers().push(sketcher);
+        sketch
+    }
 }
 
 impl<S: Source> Search<'_, S> {
@@ -134,19 +181,21 @@ impl<S: Source> Search<'_, S> {
         }
         let places: HashMap<usize, usize> =
             self.files[NEW].iter().enumerate().map(|(file, new)| (new.at, file)).collect();
-        for a in 0..self.files[OLD].len() {
-            let at = self.files[OLD][a].at;
-            let name = work.old[at].name;
+        let mut namesakes = Vec::new();
+        for (a, file) in self.files[OLD].iter().enumerate() {
+            let name = work.old[file.at].name;
             let (Some(Some(other)), Some(1)) = (new.get(name), old.get(name)) else { continue };
-            let Some(&b) = places.get(other) else { continue };
-            if !self.fits(a, b) {
-                continue;
+            if let Some(&b) = places.get(other)
+                && self.fits(a, b)
+            {
+                namesakes.push((a, b));
             }
-            self.read(OLD, a)?;
-            self.read(NEW, b)?;
+        }
+        self.read(namesakes.iter().flat_map(|&(a, b)| [(OLD, a), (NEW, b)]).collect())?;
+        for (a, b) in namesakes {
             let score = self.score(a, b)?;
             if score >= minimum {
-                work.pair(at, *other, score);
+                work.pair(self.files[OLD][a].at, self.files[NEW][b].at, score);
             }
         }
         Ok(())
@@ -157,9 +206,8 @@ impl<S: Source> Search<'_, S> {
         if self.files.iter().any(Vec::is_empty) {
             return Ok(());
         }
-        for side in [OLD, NEW] {
-            (0..self.files[side].len()).try_for_each(|file| self.read(side, file))?;
-        }
+        let all = |side: usize| (0..self.files[side].len()).map(move |file| (side, file));
+        self.read(all(OLD).chain(all(NEW)).collect())?;
         let mut rarity = Rarity::new();
         for file in 0..self.files[OLD].len() {
             if let Some(lines) = self.lines(OLD, file)? {
@@ -210,45 +258,33 @@ impl<S: Source> Search<'_, S> {
         fits(self.files[OLD][old].size, self.files[NEW][new].size, self.threshold)
     }
 
-    /// Learns what there is to know of a content.
-    fn read(&mut self, side: usize, file: usize) -> Result<(), S::Error> {
-        let File { size, content, meets_large, known, .. } = &self.files[side][file];
-        if known.is_some() {
-            return Ok(());
-        }
-        let kind = if *size > SMALL { Kind::Manifest } else { Kind::Chunk };
-        let known = if let Some(bytes) = self.source.bytes_if_here(kind, content)? {
-            self.learn(kind, &bytes, *meets_large)?
-        } else {
-            self.needs.insert(*content);
-            Known::Elsewhere
+    /// Learns what there is to know of these contents.
+    fn read(&mut self, mut files: Vec<(usize, usize)>) -> Result<(), S::Error> {
+        files.retain(|&(side, file)| self.files[side][file].known.is_none());
+        let file = |at: usize| {
+            let (side, file) = files[at];
+            &self.files[side][file]
         };
-        self.files[side][file].known = Some(known);
-        Ok(())
-    }
-
-    fn learn(&mut self, kind: Kind, bytes: &[u8], meets_large: bool) -> Result<Known, S::Error> {
-        if kind == Kind::Manifest {
-            let manifest = Manifest::from_bytes(bytes)?;
-            let chunks = match manifest.chunks {
-                Chunks::One => {
-                    vec![ChunkRef { id: manifest.content, length: manifest.size as u32 }]
-                }
-                Chunks::Few(chunks) => chunks,
-                // The list may not be here, and the answer must not depend on it.
-                Chunks::Many { .. } => Vec::new(),
+        let wanted: Vec<(Kind, Id)> =
+            (0..files.len()).map(|at| (file(at).kind(), file(at).content)).collect();
+        let learnt = Mutex::new(Vec::with_capacity(files.len()));
+        self.source.each_if_here(&wanted, &|at, bytes| {
+            let known = match bytes {
+                Some(bytes) => self.learner.learn(file(at), bytes)?,
+                None => Known::Elsewhere,
             };
-            let sketch = Box::new(Sketch::from_bytes(manifest.sketch));
-            return Ok(Known::Large { sketch, chunks });
+            learnt.lock().unwrap_or_else(PoisonError::into_inner).push((at, known));
+            Ok(())
+        })?;
+        for (at, known) in learnt.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let (side, file) = files[at];
+            let file = &mut self.files[side][file];
+            if matches!(known, Known::Elsewhere) {
+                self.needs.insert(file.content);
+            }
+            file.known = Some(known);
         }
-        let lines = Lines::of(bytes);
-        let sketch = meets_large.then(|| {
-            self.sketcher.update(bytes);
-            Box::new(self.sketcher.finish_and_reset())
-        });
-        self.kept += lines.memory();
-        let lines = (self.kept <= KEPT_BYTES).then_some(lines);
-        Ok(Known::Small { sketch, lines })
+        Ok(())
     }
 
     /// The lines of a small content that is here.

@@ -6,7 +6,7 @@ use crate::disk::Dir;
 use crate::hash::{Id, Kind, Prefix};
 use crate::table::{RunBuilder, SortedRun};
 
-use super::super::pack::{Class, Form, HEADER_BYTES, PackTable};
+use super::super::pack::{Class, Form, FrameRow, HEADER_BYTES, PackTable};
 
 /// A row: id 32, pack 4, kind and frame 4, offset 4, length 4; numbers little-endian.
 const ROW: usize = 48;
@@ -42,6 +42,13 @@ pub struct Place {
     pub offset: u32,
     /// Its length.
     pub length: u32,
+}
+
+impl Place {
+    /// What the pack's table says of the frame; how many objects are in it is not known here.
+    pub(crate) fn row(&self) -> FrameRow {
+        FrameRow { form: self.form, stored: self.stored, raw: self.raw, objects: 0 }
+    }
 }
 
 /// What is to be known of a pack that is taken into the lookup.

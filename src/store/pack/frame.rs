@@ -6,6 +6,8 @@
 
 use std::cell::RefCell;
 
+use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer};
+
 use crate::hash::{Id, Kind};
 
 use super::{Damage, Form, FrameRow, ObjectRow};
@@ -227,6 +229,50 @@ pub(crate) fn open_into(
     Ok(())
 }
 
+/// As many of the first bytes of a frame's objects as there is room for. A frame of which much less
+/// is wanted than there is in it is opened only so far: then nothing but the objects' own ids tells
+/// whether it is sound.
+pub(crate) fn open_start(
+    stored: &[u8],
+    row: &FrameRow,
+    index: usize,
+    into: &mut [u8],
+) -> Result<(), Damage> {
+    let raw = row.raw as usize;
+    if stored.len() != row.stored as usize || into.len() > raw || raw > MOST_FRAME_BYTES {
+        return Err(Damage::Frame(index));
+    }
+    if row.form == Form::Raw {
+        let start = stored.get(..into.len()).ok_or(Damage::Frame(index))?;
+        into.copy_from_slice(start);
+        return Ok(());
+    }
+    thread_local! {
+        static DECOMPRESSOR: RefCell<Option<DCtx<'static>>> = const { RefCell::new(None) };
+    }
+    let opened = DECOMPRESSOR.with_borrow_mut(|slot| {
+        if slot.is_none() {
+            *slot = DCtx::try_create();
+        }
+        let decompressor = slot.as_mut()?;
+        if into.len() == raw {
+            return (decompressor.decompress(into, stored) == Ok(raw)).then_some(());
+        }
+        decompressor.init().ok()?;
+        let mut input = InBuffer::around(stored);
+        let mut output = OutBuffer::around(into);
+        while output.pos() < output.capacity() {
+            let before = (input.pos(), output.pos());
+            decompressor.decompress_stream(&mut output, &mut input).ok()?;
+            if (input.pos(), output.pos()) == before {
+                return None;
+            }
+        }
+        Some(())
+    });
+    opened.ok_or(Damage::Frame(index))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -245,6 +291,30 @@ mod tests {
         assert!(frame.stored.len() * 5 < raw.len());
         assert_eq!(open(frame.stored, &frame.row, 0).unwrap(), raw);
         assert!(builder.is_empty());
+    }
+
+    #[test]
+    fn the_start_of_a_frame_is_what_the_whole_begins_with() {
+        let mut builder = FrameBuilder::new();
+        for number in 0..3_000u32 {
+            let bytes = format!("{number} lines of {number}\n").repeat(20).into_bytes();
+            builder.push(Kind::Chunk, Kind::Chunk.id_of(&bytes), &bytes);
+        }
+        let raw = builder.raw.clone();
+        let frame = builder.finish(Level::Fast);
+        for needed in [0, 1, 100, 200_000, raw.len() / 2, raw.len()] {
+            let mut start = vec![7; needed];
+            open_start(frame.stored, &frame.row, 0, &mut start).unwrap();
+            assert_eq!(start, raw[..needed], "{needed}");
+        }
+        let opened = |stored: &[u8], needed| {
+            let row = FrameRow { stored: stored.len() as u32, ..frame.row };
+            open_start(stored, &row, 0, &mut vec![0; needed])
+        };
+        assert!(opened(&frame.stored[..frame.stored.len() / 2], raw.len() - 1).is_err());
+        assert!(opened(&frame.stored[..frame.stored.len() / 2], raw.len()).is_err());
+        assert!(opened(frame.stored, raw.len() + 1).is_err());
+        assert!(opened(&[7; 100], 10).is_err());
     }
 
     #[test]
