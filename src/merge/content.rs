@@ -84,7 +84,12 @@ impl<C: Contents> Work<'_, '_, C> {
                     is_merged_text = true;
                     self.files(three, alike)?
                 }
-                _ => self.targets(three, base),
+                // Between bases it is what both were made from, whatever that was.
+                _ if self.depth > 0 => {
+                    let (entry, conflict) = (base.cloned(), Some(ConflictKind::Target));
+                    return Ok(Made { entry, conflict, is_merged_text });
+                }
+                _ => self.targets(three),
             };
             conflict = kind.or(conflict);
             (what, content)
@@ -123,27 +128,8 @@ impl<C: Contents> Work<'_, '_, C> {
     }
 
     /// Symbolic links, gitlinks: there is nothing to merge in them.
-    fn targets(
-        &self,
-        three: &Three<'_>,
-        base: Option<&Entry>,
-    ) -> (What, Content, Option<ConflictKind>) {
+    fn targets(&self, three: &Three<'_>) -> (What, Content, Option<ConflictKind>) {
         let (ours, theirs) = (three.ours.what.clone(), three.theirs.what.clone());
-        if self.depth > 0 {
-            // Between bases it is what both were made from, if that can stand here.
-            let what = match (base.map(|base| &base.what), &ours) {
-                (Some(What::File { size: size @ 1..=SMALL, content }), What::Symlink { .. }) => {
-                    What::Symlink { size: *size, target: *content }
-                }
-                (Some(base), ours)
-                    if std::mem::discriminant(base) == std::mem::discriminant(ours) =>
-                {
-                    base.clone()
-                }
-                _ => ours,
-            };
-            return (what, Content::New, Some(ConflictKind::Target));
-        }
         match self.request.options.favour {
             Favour::Ours => (ours, Content::Ours, None),
             Favour::Theirs => (theirs, Content::Theirs, None),

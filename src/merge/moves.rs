@@ -31,7 +31,8 @@ impl<C: Contents> Work<'_, '_, C> {
         let (threshold, with_directories) = match self.request.options.follow {
             Follow::Nothing => return Ok(()),
             Follow::Files(threshold) => (threshold, false),
-            Follow::Directories(threshold) => (threshold, true),
+            // Between bases each file goes where its side put it, as in git.
+            Follow::Directories(threshold) => (threshold, self.depth == 0),
         };
         let options = RenameOptions { threshold, empty: Empty::Left, ..Default::default() };
         let mut renamed = Renamed::new();
@@ -118,7 +119,7 @@ impl<C: Contents> Work<'_, '_, C> {
                     continue;
                 };
                 // What we renamed ourselves is not a place to move things to.
-                if own.renamed.contains_key(to) {
+                if own.renamed.contains_key(to) || closest(own, to).is_some() {
                     plan.tell(path, format!("'{path}' stays: '{to}' was itself renamed"));
                     continue;
                 }
@@ -209,9 +210,8 @@ impl<C: Contents> Work<'_, '_, C> {
         let base = source.stages[0].clone();
         if ours == theirs {
             source.is_moved = true;
-            let target = plan.slot(ours);
-            target.stages[0] = base;
-            target.names_mut(ours)[0] = from.clone();
+            // Both call it so: what it was called once needs no mention.
+            plan.slot(ours).stages[0] = base;
             return Ok(());
         }
         source.flag = Some(ConflictKind::RenameRename);
@@ -234,7 +234,6 @@ impl<C: Contents> Work<'_, '_, C> {
             let slot = plan.slot(path);
             slot.stages[side] = entry;
             slot.flag = Some(ConflictKind::RenameRename);
-            *slot.names_mut(path) = [from.clone(), ours.clone(), theirs.clone()];
         }
         plan.tell_conflict(ours, ConflictKind::RenameRename, text);
         Ok(())

@@ -83,7 +83,9 @@ impl<C: Contents> Work<'_, '_, C> {
         let (mut entry, conflict) = self.resolve(plan, &path, &stages, flag, hint, &names)?;
         if let (Some(kind), Unsettled::Keep, 0) =
             (conflict, self.request.options.unsettled, self.depth)
-            && !matches!(kind, ConflictKind::RenameDelete | ConflictKind::RenameRename)
+            // What is only in doubt because of its name is an ordinary entry.
+            && (ours.is_some() && theirs.is_some()
+                || !matches!(kind, ConflictKind::RenameDelete | ConflictKind::RenameRename))
             && let Settled::Conflict(kept) =
                 terms::merge(base.as_ref(), ours.as_ref(), theirs.as_ref())
         {

@@ -3,6 +3,8 @@
 //! Nothing of the machine's settings or identity gets in, and the clock stands still unless a test
 //! moves it; so the same commands say the same every time.
 
+pub(crate) mod histories;
+
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
