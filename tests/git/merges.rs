@@ -112,10 +112,11 @@ impl Git {
                 conflicts.insert(field.split_once('\t').unwrap().1.to_owned());
             }
             let mut messages = Vec::new();
-            while !is_clean {
-                let Ok(paths) = fields.next().unwrap().parse::<usize>() else { break };
-                // Behind the paths come what kind of message it is, and what it says.
-                messages.push(fields.nth(paths + 1).unwrap().trim_end());
+            if !is_clean {
+                while let Ok(paths) = fields.next().unwrap().parse::<usize>() {
+                    // Behind the paths come what kind of message it is, and what it says.
+                    messages.push(fields.nth(paths + 1).unwrap().trim_end());
+                }
             }
             let mut files = Tree::new();
             self.read(&tree, "", &mut files);
