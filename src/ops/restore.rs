@@ -10,7 +10,7 @@ use crate::index::{Base, Presence};
 use crate::object::tree::Edit;
 use crate::object::{Entry, Node};
 use crate::path::{Pathspec, RepoPath};
-use crate::progress::Monitor;
+use crate::progress::{Monitor, Stage};
 use crate::repo::{Person, Repository, Rules, Working, find_entry};
 use crate::store::{Batch, Error as StoreError, Publication, Store};
 use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Untracked, Visitor};
@@ -351,6 +351,7 @@ pub(super) fn changed_paths(
         boot: working.repo.disk().boot_id(),
     };
     let found = Paths::default();
+    monitor.begin(Stage::Scanning, None, None);
     scan::scan(&request, &found, monitor).map_err(crate::worktree::record::Error::from)?;
     let mut found = found.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.sort();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::disk::{DirRef, Stat, read_all};
 use crate::index::{DirectoryView, Seen};
 use crate::path::{self, RepoPath};
-use crate::progress::{Monitor, Stage};
+use crate::progress::Monitor;
 use crate::worktree::ignore::Ignore;
 
 use super::as_listed::Asked;
@@ -19,7 +19,7 @@ use super::request::{Error, Nested, Request};
 /// A longer rule file is not read.
 const LONGEST_RULE_FILE: u64 = 1 << 20;
 
-/// Looks at what was asked for.
+/// Looks at what was asked for. Whoever asks says what stage of the work that is.
 pub fn scan(
     request: &Request<'_>,
     visitor: &dyn Visitor,
@@ -35,7 +35,6 @@ pub(super) fn scan_with(
     monitor: &dyn Monitor,
     threads: usize,
 ) -> Result<Summary, Error> {
-    monitor.begin(Stage::Scanning, None, None);
     let unsynced_boot = request.index.unsynced_boot();
     let named = request.pathspec.plain_paths();
     let walk = Walk {
