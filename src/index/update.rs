@@ -32,8 +32,8 @@ const LARGEST_LIMIT: u64 = 65_536;
 pub enum Updated {
     /// It did.
     Done,
-    /// Somebody else changed the index since it was opened or is doing so, or it is lost, or this
-    /// place cannot be written to. The index is what it was; it is only a cache.
+    /// Somebody else changed the index since it was opened or is doing so, or it is lost or found to
+    /// be damaged, or this place cannot be written to. The index is what it was; it is only a cache.
     Skipped,
 }
 
@@ -79,6 +79,14 @@ impl Index {
     /// Changes the index, if it still is as it was opened. A lost index is not changed, because a
     /// base with a few entries would be taken for the whole tree: it takes a [`Self::writer`].
     pub fn update(&mut self, update: Update) -> Result<Updated, Error> {
+        match self.try_update(update) {
+            // It describes what was there before: whoever comes next catches up, and meets it.
+            Err(Error::Damaged) => Ok(Updated::Skipped),
+            done => done,
+        }
+    }
+
+    fn try_update(&mut self, update: Update) -> Result<Updated, Error> {
         let Some((state, newer, overlay)) = self.prepared(&update)? else {
             return Ok(Updated::Skipped);
         };

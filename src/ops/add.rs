@@ -58,10 +58,8 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    let _lock = begin::begin(repo, &options.actor, monitor)?;
-    begin::until_undisturbed(repo, || {
-        let attempt = || stage(repo, options, "add", monitor);
-        begin::with_sound_index(repo, &options.rules, monitor, attempt)
+    begin::run(repo, &options.actor, &options.rules, monitor, || {
+        begin::until_undisturbed(repo, || stage(repo, options, "add", monitor))
     })
 }
 

@@ -1,6 +1,5 @@
 //! How every command begins that changes what is recorded, staged or in the working tree.
 
-use crate::disk::Lock;
 use crate::progress::Monitor;
 use crate::repo::{Person, Repository, Rules};
 use crate::store::Error as StoreError;
@@ -10,21 +9,26 @@ use super::{Error, pending};
 /// How often a race is run again before giving up.
 const ATTEMPTS: usize = 100;
 
-/// Finishes what was interrupted, takes the lock of the working tree and reads what others
-/// recorded. The command goes on for as long as it holds what is returned.
-pub(super) fn begin(
+/// Runs a command that changes what is recorded, staged or in the working tree: what was
+/// interrupted is finished, nobody else works here meanwhile, what others recorded is read; and if
+/// the index is found to be damaged on the way, it is made anew and the command begins again.
+pub(super) fn run<T>(
     repo: &Repository,
     actor: &Person,
+    rules: &Rules<'_>,
     monitor: &dyn Monitor,
-) -> Result<Option<Lock>, Error> {
-    pending::finish_interrupted(repo, actor, monitor)?;
-    let lock = pending::lock(repo)?;
+    attempt: impl FnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let finish = || pending::finish_interrupted(repo, actor, monitor);
+    with_sound_index(repo, rules, monitor, finish)?;
+    let _lock = pending::lock(repo)?;
     repo.store().refresh()?;
-    Ok(lock)
+    with_sound_index(repo, rules, monitor, attempt)
 }
 
 /// Runs a command, and once more with the index made anew if that is found to be damaged on the
-/// way. Nothing was concluded from it before that, and nothing recorded.
+/// way. Nothing was concluded from it before that. What was recorded before that, the second
+/// attempt begins with: damage found only when the index is to be changed is no error.
 pub(super) fn with_sound_index<T>(
     repo: &Repository,
     rules: &Rules<'_>,

@@ -146,10 +146,8 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    let _lock = begin::begin(repo, &options.committer, monitor)?;
-    begin::until_undisturbed(repo, || {
-        let attempt = || attempt(repo, options, monitor);
-        begin::with_sound_index(repo, &options.rules, monitor, attempt)
+    begin::run(repo, &options.committer, &options.rules, monitor, || {
+        begin::until_undisturbed(repo, || attempt(repo, options, monitor))
     })
 }
 

@@ -232,13 +232,18 @@ pub enum Error {
 impl Error {
     /// Whether the index was found to be damaged.
     pub(super) fn is_damaged_index(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Index(index::Error::Damaged)
-                | Self::Repo(repo::Error::Index(index::Error::Damaged))
-                | Self::Record(record::Error::Index(index::Error::Damaged))
-                | Self::Record(record::Error::Scan(scan::Error::IndexDamaged))
-        )
+            | Self::Repo(repo::Error::Index(index::Error::Damaged))
+            | Self::Record(record::Error::Index(index::Error::Damaged))
+            | Self::Record(record::Error::Scan(scan::Error::IndexDamaged)) => true,
+            // Met on the way to a file.
+            Self::Worktree { source, .. } => {
+                let within = source.get_ref().and_then(|within| within.downcast_ref());
+                matches!(within, Some(index::Error::Damaged))
+            }
+            _ => false,
+        }
     }
 }
 

@@ -151,7 +151,15 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    let _lock = begin::begin(repo, &options.actor, monitor)?;
+    let attempt = || attempt(repo, options, monitor);
+    begin::run(repo, &options.actor, &options.rules, monitor, attempt)
+}
+
+fn attempt(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
     merging::refuse(repo, "merge")?;
     let mut working = repo.working(&options.rules, monitor)?;
     if let Some(staged) = working.staged
@@ -590,7 +598,15 @@ pub fn abort(
     options: &Abort<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Aborted, Error> {
-    let _lock = begin::begin(repo, &options.actor, monitor)?;
+    let attempt = || try_abort(repo, options, monitor);
+    begin::run(repo, &options.actor, &options.rules, monitor, attempt)
+}
+
+fn try_abort(
+    repo: &Repository,
+    options: &Abort<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Aborted, Error> {
     let merging = merging::find(repo)?.ok_or(Error::NotMerging)?;
     let mut working = repo.working(&options.rules, monitor)?;
     let mut touched: BTreeSet<RepoPath> =

@@ -42,7 +42,15 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    let _lock = begin::begin(repo, &options.actor, monitor)?;
+    let attempt = || attempt(repo, options, monitor);
+    begin::run(repo, &options.actor, &options.rules, monitor, attempt)
+}
+
+fn attempt(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
     let mut working = repo.working(&options.rules, monitor)?;
     let mut walker = Walker::new(working.tree.root.clone());
     let mut spellings = Spellings::new(working.tree.root.clone(), &working.volume);

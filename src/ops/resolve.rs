@@ -40,7 +40,15 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    let _lock = begin::begin(repo, &options.actor, monitor)?;
+    let attempt = || attempt(repo, options, monitor);
+    begin::run(repo, &options.actor, &options.rules, monitor, attempt)
+}
+
+fn attempt(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
     let merging = merging::find(repo)?.ok_or(Error::NotMerging)?;
     let (chosen, left): (Vec<&Unmerged>, Vec<&Unmerged>) =
         merging.unmerged.iter().partition(|unmerged| options.paths.matches(&unmerged.path));

@@ -45,7 +45,15 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    let _lock = begin::begin(repo, &options.actor, monitor)?;
+    let attempt = || attempt(repo, options, monitor);
+    begin::run(repo, &options.actor, &options.rules, monitor, attempt)
+}
+
+fn attempt(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
     let mut working = repo.working(&options.rules, monitor)?;
     let now = working.base.tree.unwrap_or_else(Node::empty_id);
     let mut steps: Vec<Step> = Vec::new();

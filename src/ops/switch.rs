@@ -73,8 +73,8 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    let _lock = begin::begin(repo, &options.actor, monitor)?;
-    begin::with_sound_index(repo, &options.rules, monitor, || attempt(repo, options, monitor))
+    let attempt = || attempt(repo, options, monitor);
+    begin::run(repo, &options.actor, &options.rules, monitor, attempt)
 }
 
 fn attempt(

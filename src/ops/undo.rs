@@ -81,7 +81,15 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    let _lock = begin::begin(repo, &options.actor, monitor)?;
+    let attempt = || attempt(repo, options, monitor);
+    begin::run(repo, &options.actor, &options.rules, monitor, attempt)
+}
+
+fn attempt(
+    repo: &Repository,
+    options: &Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
     let (number, moves) = find(repo, options.direction)?;
     let verb = verb_of(repo, number, &moves)?;
     let reason = moves[0].reason.clone();

@@ -45,31 +45,85 @@ fn what_is_ignored_is_shown_only_if_asked() {
     assert_eq!(world.says("status --porcelain --ignored"), "!! x.tmp");
 }
 
+/// Makes the index anew, and damages its first page, which is looked at in the middle of the work.
+fn damage_index(world: &World) {
+    std::fs::remove_dir_all(world.path(".annals/index")).unwrap();
+    // Any command would do, but this one looks at no file.
+    world.run("rm nothing").fails(128);
+    let mut damaged = 0;
+    for found in std::fs::read_dir(world.path(".annals/index")).unwrap() {
+        let path = found.unwrap().path();
+        if path.file_name().unwrap().to_string_lossy().starts_with("run-") {
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[20] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            damaged += 1;
+        }
+    }
+    assert_eq!(damaged, 1);
+}
+
 #[test]
 fn an_index_found_to_be_damaged_on_the_way_is_made_anew() {
-    for command in
-        ["status --porcelain", "commit -m two", "add a", "restore a", "switch --discard other"]
-    {
+    // Each command, what the file 'a' is afterwards, and what is staged.
+    for (command, a, staged) in [
+        ("status --porcelain", "2\n", ""),
+        ("diff", "2\n", ""),
+        ("diff --stat", "2\n", ""),
+        ("commit -m two", "2\n", ""),
+        ("add a", "2\n", "M\ta"),
+        ("restore a", "1\n", ""),
+        ("switch --discard other", "3\n", ""),
+        ("rm b", "2\n", "D\tb"),
+        ("mv b d/b", "2\n", "R100\tb\td/b"),
+        ("reset --hard", "1\n", ""),
+        ("reset --hard other", "3\n", ""),
+    ] {
         let world = World::with(&["one: a=1 b=1 d/c=1"]);
-        world.run("branch other").ok();
+        world.run("switch -c other").ok();
+        world.write("e", "1\n");
+        world.write("a", "3\n");
+        world.commit("three");
+        world.run("switch main").ok();
         world.write("a", "2\n");
-        let index = world.path(".annals/index");
-        let mut damaged = 0;
-        for found in std::fs::read_dir(index).unwrap() {
-            let path = found.unwrap().path();
-            if path.file_name().unwrap().to_string_lossy().starts_with("run-") {
-                let mut bytes = std::fs::read(&path).unwrap();
-                // In its first page, which is looked at in the middle of the work.
-                bytes[20] ^= 1;
-                std::fs::write(&path, bytes).unwrap();
-                damaged += 1;
-            }
-        }
-        assert_eq!(damaged, 1);
+        damage_index(&world);
         let (out, said) = world.run(command).ends(0);
+        let read = |path: &str| std::fs::read_to_string(world.path(path)).unwrap();
         assert!(said.contains("the index was damaged, and is made anew"), "{command}: {said}");
         if command.starts_with("status") {
             assert_eq!(out, " M a\n");
+        }
+        assert_eq!(read("a"), a, "{command}");
+        assert_eq!(world.says("diff --cached --name-status"), staged, "{command}");
+        let (_, said) = world.run("status").ends(0);
+        assert!(!said.contains("damaged"), "{command}: {said}");
+    }
+}
+
+#[test]
+fn a_merge_with_a_damaged_index_ends_as_one_with_a_sound_one() {
+    for (theirs, abort) in [("b=2", false), ("a=3", false), ("a=3", true)] {
+        let world = World::with(&["one: a=1 b=1 d/c=1"]);
+        world.run("switch -c other").ok();
+        let (file, text) = theirs.split_once('=').unwrap();
+        world.write(file, text);
+        world.commit("theirs");
+        world.run("switch main").ok();
+        world.write("a", "2\n");
+        world.commit("ours");
+        if abort {
+            world.run("merge other").ends(1);
+        }
+        damage_index(&world);
+        let conflicts = i32::from(file == "a" && !abort);
+        let (_, said) =
+            world.run(if abort { "merge --abort" } else { "merge other" }).ends(conflicts);
+        assert!(said.contains("the index was damaged, and is made anew"), "{theirs}: {said}");
+        let read = |path: &str| std::fs::read_to_string(world.path(path)).unwrap();
+        if file == "b" {
+            assert_eq!((read("a").as_str(), read("b").as_str()), ("2\n", "2"));
+        } else {
+            assert_eq!(read("a").contains("<<<<<<<"), !abort);
         }
         let (_, said) = world.run("status").ends(0);
         assert!(!said.contains("damaged"), "{said}");
