@@ -205,9 +205,10 @@ fn renames_and_copies_of_small_files_are_those_of_git() {
             renames += ours.iter().filter(|line| line.starts_with('R')).count();
         }
     }
+    eprintln!("{others} of {lines} lines are others");
     assert!(renames > 500, "{renames}");
     // Of equally similar files git takes the one that its four best happen to be left with.
-    assert!(others * 200 <= lines, "{others} of {lines}");
+    assert!(others * 500 <= lines, "{others} of {lines}");
 }
 
 #[test]
@@ -235,8 +236,9 @@ fn renames_of_large_files_are_those_of_git_within_ten_points() {
             near += usize::from((score - found).abs() <= 10);
         }
     }
+    eprintln!("{same} of {all} pairs, {near} with the figure");
     assert!(all > 60, "{all}");
-    // Close relatives of one file cannot always be told apart without their contents.
-    assert!(same * 100 >= all * 85, "{same} of {all}");
-    assert!(near * 100 >= same * 95, "{near} of {same}");
+    // Far from the threshold a figure is still an estimate, and may choose another relative.
+    assert!(same * 100 >= all * 99, "{same} of {all}");
+    assert_eq!(near, same);
 }

@@ -1,4 +1,4 @@
-//! What two small contents have in common, as git counts it.
+//! What two contents have in common, as git counts it.
 //!
 //! A content is cut behind each line feed, and where there is none after 64 bytes. What two
 //! contents share is the bytes of the pieces that are in both, each as often as it is in both. git
@@ -25,31 +25,12 @@ impl Lines {
     /// The pieces of a content of at most 16 KiB.
     pub(super) fn of(bytes: &[u8]) -> Self {
         debug_assert!(bytes.len() as u64 <= manifest::SMALL);
-        let is_text = manifest::is_text(bytes);
         let mut found = Vec::with_capacity(bytes.len() / 24 + 1);
-        let (mut a, mut b, mut length) = (0u32, 0u32, 0usize);
-        let mut push = |a: u32, b: u32, length: usize| {
-            let value = a.wrapping_add(b.wrapping_mul(0x61));
+        each_piece(bytes, |value, length| {
             let bucket = u64::from(value % BUCKETS);
             let which = bucket << VALUE_BITS | u64::from(value);
             found.push(which << BYTES_BITS | length as u64);
-        };
-        for (at, &byte) in bytes.iter().enumerate() {
-            // Text is the same with either end of line.
-            if is_text && byte == b'\r' && bytes.get(at + 1) == Some(&b'\n') {
-                continue;
-            }
-            (a, b) = (a << 7 ^ b >> 25, b << 7 ^ a >> 25);
-            a = a.wrapping_add(byte.into());
-            length += 1;
-            if length == LONGEST || byte == b'\n' {
-                push(a, b, length);
-                (a, b, length) = (0, 0, 0);
-            }
-        }
-        if length > 0 {
-            push(a, b, length);
-        }
+        });
         found.sort_unstable();
         let mut lines: Vec<u64> = Vec::with_capacity(found.len());
         for piece in found {
@@ -97,13 +78,81 @@ impl Lines {
     }
 }
 
+/// Tells the number of each piece, and how many bytes it has.
+fn each_piece(bytes: &[u8], mut push: impl FnMut(u32, usize)) {
+    let is_text = manifest::is_text(bytes);
+    let (mut a, mut b, mut length) = (0u32, 0u32, 0usize);
+    let value = |a: u32, b: u32| a.wrapping_add(b.wrapping_mul(0x61));
+    for (at, &byte) in bytes.iter().enumerate() {
+        // Text is the same with either end of line.
+        if is_text && byte == b'\r' && bytes.get(at + 1) == Some(&b'\n') {
+            continue;
+        }
+        (a, b) = (a << 7 ^ b >> 25, b << 7 ^ a >> 25);
+        a = a.wrapping_add(byte.into());
+        length += 1;
+        if length == LONGEST || byte == b'\n' {
+            push(value(a, b), length);
+            (a, b, length) = (0, 0, 0);
+        }
+    }
+    if length > 0 {
+        push(value(a, b), length);
+    }
+}
+
+/// How many bytes of a content of any size count as equal to what: 17 bits that say to what, and
+/// how many; sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Weights(Vec<u64>);
+
+const WEIGHT_BITS: u32 = u64::BITS - 17;
+const WEIGHT_MASK: u64 = (1 << WEIGHT_BITS) - 1;
+
+impl Weights {
+    /// The pieces of a content.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut found = Vec::with_capacity(bytes.len() / 24 + 1);
+        each_piece(bytes, |value, length| {
+            found.push(u64::from(value % BUCKETS) << WEIGHT_BITS | length as u64);
+        });
+        found.sort_unstable();
+        found.dedup_by(|piece, before| {
+            let is_same = *piece >> WEIGHT_BITS == *before >> WEIGHT_BITS;
+            if is_same {
+                *before += *piece & WEIGHT_MASK;
+            }
+            is_same
+        });
+        found.shrink_to_fit();
+        Self(found)
+    }
+
+    /// How many bytes are in both.
+    pub(super) fn shared(&self, other: &Self) -> u64 {
+        let (mut mine, mut theirs, mut shared) = (0, 0, 0);
+        while let (Some(&a), Some(&b)) = (self.0.get(mine), other.0.get(theirs)) {
+            let order = (a >> WEIGHT_BITS).cmp(&(b >> WEIGHT_BITS));
+            if order.is_eq() {
+                shared += (a & WEIGHT_MASK).min(b & WEIGHT_MASK);
+            }
+            mine += usize::from(order.is_le());
+            theirs += usize::from(order.is_ge());
+        }
+        shared
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     fn shared(a: &str, b: &str) -> u64 {
-        Lines::of(a.as_bytes()).shared(&Lines::of(b.as_bytes()))
+        let (a, b) = (a.as_bytes(), b.as_bytes());
+        let shared = Lines::of(a).shared(&Lines::of(b));
+        assert_eq!(Weights::of(a).shared(&Weights::of(b)), shared);
+        shared
     }
 
     #[test]
@@ -128,5 +177,7 @@ mod tests {
         assert_eq!(shared(&long, &format!("{}X", &long[..128])), 128);
         assert_eq!(Lines::of(&[b'x'; 16_384]).pieces().collect::<Vec<_>>().len(), 1);
         assert_eq!(Lines::of(&[b'x'; 16_384]).shared(&Lines::of(&[b'x'; 16_384])), 16_384);
+        let large = Weights::of(&[b'x'; 1 << 20]);
+        assert_eq!(large.shared(&large), 1 << 20);
     }
 }

@@ -3,7 +3,8 @@
 //! Exact by content id first, then similar: files of more than 16 KiB by what their manifests say
 //! (the sketch and the chunks they share), smaller ones by their lines, as git counts them. So the
 //! answer is a function of the two trees, and of contents of at most 16 KiB; those that are not
-//! here and might have decided are named, and nothing is guessed in their place.
+//! here and might have decided are named, and nothing is guessed in their place. Whoever shows
+//! renames to people may have more contents looked at ([`Look`]).
 //!
 //! Candidates come from an index of what they have in common, never from trying all against all:
 //! there is no limit on how many files are compared. Memory follows the number of files that are
@@ -13,6 +14,7 @@
 //! Nothing here looks for a rename inside a merge: that is up to who asks.
 
 mod candidates;
+mod closer;
 mod difference;
 mod directories;
 mod exact;
@@ -57,6 +59,17 @@ pub enum Empty {
     Left,
 }
 
+/// What a figure may be taken from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Look {
+    /// What every repository has: manifests, and contents of at most 16 KiB.
+    #[default]
+    Recorded,
+    /// Where that does not decide, larger contents too, if they are here and not too long. What is
+    /// found then depends on what is here: for people's eyes, and nothing else.
+    Closer,
+}
+
 /// What counts as a rename.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RenameOptions {
@@ -67,11 +80,26 @@ pub struct RenameOptions {
     pub copies: Copies,
     /// Whether empty files are paired.
     pub empty: Empty,
+    /// What is looked at.
+    pub look: Look,
 }
 
 impl Default for RenameOptions {
     fn default() -> Self {
-        Self { threshold: 5_000, copies: Copies::None, empty: Empty::Paired }
+        Self { threshold: 5_000, copies: Copies::None, empty: Empty::Paired, look: Look::Recorded }
+    }
+}
+
+impl RenameOptions {
+    /// Whether two sizes leave room for the likeness that is asked for.
+    pub fn fits(&self, a: u64, b: u64) -> bool {
+        let (less, more) = (u128::from(a.min(b)), u128::from(a.max(b)));
+        less * u128::from(EQUAL) >= more * u128::from(self.threshold)
+    }
+
+    /// The smallest size that leaves room for it.
+    pub fn least_partner(&self, size: u64) -> u64 {
+        (u128::from(size) * u128::from(self.threshold)).div_ceil(u128::from(EQUAL)) as u64
     }
 }
 

@@ -1,7 +1,7 @@
 //! Pairing files of similar contents.
 //!
-//! A content of at most 16 KiB is compared by its lines, a larger one by its manifest, and one with
-//! the other by sketches. Each is read once, or again if the lines of too many are kept already.
+//! A content of at most 16 KiB is compared by its lines, a larger one by its manifest (unless
+//! somebody wants a closer look), and one with the other by sketches. Each is read once, or again if the lines of too many are kept already.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -16,8 +16,9 @@ use crate::object::manifest::SMALL;
 use crate::object::{ChunkRef, Chunks, Manifest, Object, Source, What};
 
 use super::candidates::{Key, Postings, Rarity, chunk_keys, sketch_keys, width};
-use super::lines::Lines;
-use super::{EQUAL, WHOLE, Work};
+use super::closer::{self, Parts};
+use super::lines::{Lines, Weights};
+use super::{EQUAL, Look, RenameOptions, WHOLE, Work};
 
 /// Of each new file's old ones, so many of the best are remembered until the best of all choose;
 /// as many as git does.
@@ -28,12 +29,13 @@ const KEPT_BYTES: usize = 256 << 20;
 
 /// Pairs what is similar; returns the contents that were needed and are not here.
 pub(super) fn pair<S: Source>(source: &S, work: &mut Work<'_>) -> Result<Vec<Id>, S::Error> {
-    let threshold = work.options.threshold.max(1);
+    let options = RenameOptions { threshold: work.options.threshold.max(1), ..work.options };
     let mut search = Search {
         source,
-        threshold,
+        options,
         files: [Vec::new(), Vec::new()],
         learner: Learner::default(),
+        looked_at: 0,
         needs: BTreeSet::new(),
     };
     search.collect(work);
@@ -50,10 +52,12 @@ const NEW: usize = 1;
 
 struct Search<'s, S> {
     source: &'s S,
-    threshold: u16,
+    options: RenameOptions,
     /// What is left over on either side and has a partner of a possible size.
     files: [Vec<File>; 2],
     learner: Learner,
+    /// So many bytes were looked at more closely.
+    looked_at: u64,
     needs: BTreeSet<Id>,
 }
 
@@ -66,6 +70,18 @@ struct File {
     /// Whether there is a possible partner that is not small.
     meets_large: bool,
     known: Option<Known>,
+    /// What it is made of, if it was looked at more closely.
+    weights: Weighed,
+}
+
+/// Whether a content was looked at more closely.
+#[derive(Default)]
+enum Weighed {
+    #[default]
+    No,
+    /// It was asked for in vain.
+    InVain,
+    Yes(Weights),
 }
 
 impl File {
@@ -74,11 +90,23 @@ impl File {
         if self.size > SMALL { Kind::Manifest } else { Kind::Chunk }
     }
 
+    /// All of its content, as far as is known where that is.
+    fn whole(&self) -> Parts {
+        let (chunks, list) = match &self.known {
+            Some(Known::Large { chunks, list, .. }) => (chunks.clone(), *list),
+            Some(Known::Small { .. }) => {
+                (vec![ChunkRef { id: self.content, length: self.size as u32 }], None)
+            }
+            Some(Known::Elsewhere) | None => (Vec::new(), None),
+        };
+        Parts { size: self.size, chunks, list }
+    }
+
     /// Its sketch, and the chunks its manifest names.
     fn parts(&self) -> Option<(&Sketch, &[ChunkRef])> {
         match &self.known {
             Some(Known::Small { sketch: Some(sketch), .. }) => Some((sketch, &[])),
-            Some(Known::Large { sketch, chunks }) => Some((sketch, chunks)),
+            Some(Known::Large { sketch, chunks, .. }) => Some((sketch, chunks)),
             _ => None,
         }
     }
@@ -91,7 +119,7 @@ enum Known {
     /// At most 16 KiB.
     Small { sketch: Option<Box<Sketch>>, lines: Option<Lines> },
     /// More.
-    Large { sketch: Box<Sketch>, chunks: Vec<ChunkRef> },
+    Large { sketch: Box<Sketch>, chunks: Vec<ChunkRef>, list: Option<Id> },
 }
 
 /// Makes what is known of a content from its bytes, for several threads at once.
@@ -107,16 +135,17 @@ impl Learner {
     fn learn(&self, file: &File, bytes: &[u8]) -> Result<Known, codec::Error> {
         if file.kind() == Kind::Manifest {
             let manifest = Manifest::from_bytes(bytes)?;
-            let chunks = match manifest.chunks {
+            let (chunks, list) = match manifest.chunks {
                 Chunks::One => {
-                    vec![ChunkRef { id: manifest.content, length: manifest.size as u32 }]
+                    let length = manifest.size as u32;
+                    (vec![ChunkRef { id: manifest.content, length }], None)
                 }
-                Chunks::Few(chunks) => chunks,
+                Chunks::Few(chunks) => (chunks, None),
                 // The list may not be here, and the answer must not depend on it.
-                Chunks::Many { .. } => Vec::new(),
+                Chunks::Many { list, .. } => (Vec::new(), Some(list)),
             };
             let sketch = Box::new(Sketch::from_bytes(manifest.sketch));
-            return Ok(Known::Large { sketch, chunks });
+            return Ok(Known::Large { sketch, chunks, list });
         }
         let lines = Lines::of(bytes);
         let sketch = file.meets_large.then(|| Box::new(self.sketch(bytes)));
@@ -147,21 +176,21 @@ impl<S: Source> Search<'_, S> {
         for (side, mine, theirs) in [(OLD, &old, &new), (NEW, &new, &old)] {
             let mut sizes: Vec<u64> = theirs.iter().map(|&(_, size, _)| size).collect();
             sizes.sort_unstable();
-            let mut known: HashMap<usize, Known> = self.files[side]
+            let mut known: HashMap<usize, (Option<Known>, Weighed)> = self.files[side]
                 .drain(..)
-                .filter_map(|file| Some((file.at, file.known?)))
+                .map(|file| (file.at, (file.known, file.weights)))
                 .collect();
             // The smallest partner that is not too small is the only one to look at: if it is too
             // large, all are.
             let meets = |size: u64, smallest: u64| {
-                let least = smallest.max(least_partner(size, self.threshold));
+                let least = smallest.max(self.options.least_partner(size));
                 let partner = sizes.get(sizes.partition_point(|&other| other < least));
-                partner.is_some_and(|&other| fits(size, other, self.threshold))
+                partner.is_some_and(|&other| self.options.fits(size, other))
             };
             let fitting = mine.iter().filter_map(|&(at, size, content)| {
                 let meets_large = meets(size, SMALL + 1);
-                let known = known.remove(&at);
-                meets(size, 0).then_some(File { at, size, content, meets_large, known })
+                let (known, weights) = known.remove(&at).unwrap_or_default();
+                meets(size, 0).then_some(File { at, size, content, meets_large, known, weights })
             });
             self.files[side] = fitting.collect();
         }
@@ -192,6 +221,13 @@ impl<S: Source> Search<'_, S> {
             }
         }
         self.read(namesakes.iter().flat_map(|&(a, b)| [(OLD, a), (NEW, b)]).collect())?;
+        let mut doubtful = Vec::new();
+        for &(a, b) in &namesakes {
+            if self.is_doubtful(a, b, self.score(a, b)?, minimum) {
+                doubtful.push((a, b));
+            }
+        }
+        self.look_closer(&doubtful)?;
         for (a, b) in namesakes {
             let score = self.score(a, b)?;
             if score >= minimum {
@@ -218,29 +254,31 @@ impl<S: Source> Search<'_, S> {
             let files = self.files[side].iter();
             files.filter(|file| file.size > SMALL || file.meets_large).count()
         };
-        let width = width(sketched(OLD), sketched(NEW), self.threshold);
+        let width = width(sketched(OLD), sketched(NEW), self.options.threshold);
         let mut postings = Postings::default();
         for file in 0..self.files[OLD].len() {
             let keys = self.keys(OLD, file, &rarity, width)?;
             postings.add(file, work.old[self.files[OLD][file].at].name, &keys);
         }
         postings.finish();
-        let mut ranked = Vec::new();
+        let mut best = Vec::new();
+        // What is to be looked at more closely, and the candidates of those new files.
+        let (mut doubtful, mut again) = (Vec::new(), Vec::new());
         for new in 0..self.files[NEW].len() {
-            let at = self.files[NEW][new].at;
-            let name = work.new[at].name;
+            let name = work.new[self.files[NEW][new].at].name;
             let keys = self.keys(NEW, new, &rarity, width)?;
-            let mut best = Best::default();
-            for old in postings.of(name, &keys, |old| self.fits(old, new)) {
-                let score = self.score(old, new)?;
-                let old = self.files[OLD][old].at;
-                let is_namesake = work.old[old].name == name;
-                if score >= self.minimum() {
-                    best.offer(Ranked { score, is_namesake, old, new: at });
-                }
+            let candidates = postings.of(name, &keys, |old| self.fits(old, new));
+            let before = doubtful.len();
+            best.push(self.best(new, &candidates, work, &mut doubtful)?);
+            if doubtful.len() > before {
+                again.push((new, candidates));
             }
-            ranked.extend(best.0);
         }
+        self.look_closer(&doubtful)?;
+        for (new, candidates) in again {
+            best[new] = self.best(new, &candidates, work, &mut doubtful)?;
+        }
+        let mut ranked: Vec<Ranked> = best.into_iter().flat_map(|best| best.0).collect();
         // Stable: of equally similar ones, those that come first stay first.
         ranked.sort_by_key(|one| Reverse(one.rank()));
         choose(work, &ranked, |old, work| work.old[old].is_gone && work.old[old].uses == 0);
@@ -250,12 +288,70 @@ impl<S: Source> Search<'_, S> {
         Ok(())
     }
 
+    /// The most similar of a new file's candidates; of those it adds what should be looked at more
+    /// closely.
+    fn best(
+        &self,
+        new: usize,
+        candidates: &[usize],
+        work: &Work<'_>,
+        doubtful: &mut Vec<(usize, usize)>,
+    ) -> Result<Best, S::Error> {
+        let at = self.files[NEW][new].at;
+        let name = work.new[at].name;
+        let mut best = Best::default();
+        for &candidate in candidates {
+            let score = self.score(candidate, new)?;
+            if self.is_doubtful(candidate, new, score, self.minimum()) {
+                doubtful.push((candidate, new));
+            }
+            let old = self.files[OLD][candidate].at;
+            let is_namesake = work.old[old].name == name;
+            if score >= self.minimum() {
+                best.offer(Ranked { score, is_namesake, old, new: at });
+            }
+        }
+        Ok(best)
+    }
+
+    /// Whether a figure that comes from sketches is too near to the one that counts.
+    fn is_doubtful(&self, old: usize, new: usize, score: u32, minimum: u32) -> bool {
+        let (a, b) = (&self.files[OLD][old], &self.files[NEW][new]);
+        self.options.look == Look::Closer
+            && (SMALL + 1..=closer::LONGEST).contains(&a.size.max(b.size))
+            && score.abs_diff(minimum) <= closer::MARGIN * (WHOLE / u32::from(EQUAL))
+    }
+
+    /// Looks at the contents of these pairs, as far as they are here and not too much.
+    fn look_closer(&mut self, pairs: &[(usize, usize)]) -> Result<(), S::Error> {
+        let (mut whose, mut parts) = (Vec::new(), Vec::new());
+        let both = pairs.iter().flat_map(|&(old, new)| [(OLD, old), (NEW, new)]);
+        for (side, at) in both {
+            let file = &mut self.files[side][at];
+            let is_too_much = self.looked_at + file.size > closer::MOST_BYTES;
+            if is_too_much || !matches!(file.weights, Weighed::No) {
+                continue;
+            }
+            self.looked_at += file.size;
+            file.weights = Weighed::InVain;
+            whose.push((side, at));
+            parts.push(file.whole());
+        }
+        let weights = closer::weigh(self.source, parts)?;
+        for ((side, at), weights) in whose.into_iter().zip(weights) {
+            if let Some(weights) = weights {
+                self.files[side][at].weights = Weighed::Yes(weights);
+            }
+        }
+        Ok(())
+    }
+
     fn minimum(&self) -> u32 {
-        u32::from(self.threshold) * (WHOLE / u32::from(EQUAL))
+        u32::from(self.options.threshold) * (WHOLE / u32::from(EQUAL))
     }
 
     fn fits(&self, old: usize, new: usize) -> bool {
-        fits(self.files[OLD][old].size, self.files[NEW][new].size, self.threshold)
+        self.options.fits(self.files[OLD][old].size, self.files[NEW][new].size)
     }
 
     /// Learns what there is to know of these contents.
@@ -309,7 +405,7 @@ impl<S: Source> Search<'_, S> {
     ) -> Result<Vec<Key>, S::Error> {
         let mut keys = Vec::new();
         if let Some(lines) = self.lines(side, file)? {
-            let needed = self.files[side][file].size * u64::from(self.threshold);
+            let needed = self.files[side][file].size * u64::from(self.options.threshold);
             keys = rarity.keys(&lines, needed.div_ceil(u64::from(EQUAL)));
         }
         let file = &self.files[side][file];
@@ -317,7 +413,7 @@ impl<S: Source> Search<'_, S> {
             Some(Known::Small { sketch: Some(sketch), .. }) => {
                 keys.extend(sketch_keys(sketch, file.size, false, width));
             }
-            Some(Known::Large { sketch, chunks }) => {
+            Some(Known::Large { sketch, chunks, .. }) => {
                 keys.extend(sketch_keys(sketch, file.size, file.size > SPAN_LIMIT, width));
                 keys.extend(chunk_keys(chunks));
             }
@@ -330,12 +426,18 @@ impl<S: Source> Search<'_, S> {
     fn score(&self, old: usize, new: usize) -> Result<u32, S::Error> {
         let (a, b) = (&self.files[OLD][old], &self.files[NEW][new]);
         let larger = a.size.max(b.size);
+        let of_shared = |shared: u64| {
+            let score = shared * u64::from(WHOLE) / larger;
+            (score as u32).min(WHOLE - WHOLE / u32::from(EQUAL))
+        };
         if a.size <= SMALL && b.size <= SMALL {
             let (Some(a), Some(b)) = (self.lines(OLD, old)?, self.lines(NEW, new)?) else {
                 return Ok(0);
             };
-            let score = a.shared(&b) * u64::from(WHOLE) / larger;
-            return Ok((score as u32).min(WHOLE - WHOLE / u32::from(EQUAL)));
+            return Ok(of_shared(a.shared(&b)));
+        }
+        if let (Weighed::Yes(a), Weighed::Yes(b)) = (&a.weights, &b.weights) {
+            return Ok(of_shared(a.shared(b)));
         }
         let (Some((a_sketch, a_chunks)), Some((b_sketch, b_chunks))) = (a.parts(), b.parts())
         else {
@@ -358,17 +460,6 @@ fn regular(at: usize, what: &What) -> Option<(usize, u64, Id)> {
         What::File { size, content } if *size > 0 => Some((at, *size, *content)),
         _ => None,
     }
-}
-
-/// Whether two sizes leave room for the similarity that is asked for.
-fn fits(a: u64, b: u64, threshold: u16) -> bool {
-    let (less, more) = (u128::from(a.min(b)), u128::from(a.max(b)));
-    less * u128::from(EQUAL) >= more * u128::from(threshold)
-}
-
-/// The smallest size that leaves room for it.
-fn least_partner(size: u64, threshold: u16) -> u64 {
-    (u128::from(size) * u128::from(threshold)).div_ceil(u128::from(EQUAL)) as u64
 }
 
 /// How many bytes are in chunks of both, each as often as in both.

@@ -9,7 +9,7 @@ use crate::hash::{self, Kind};
 use crate::object::manifest::SMALL;
 use crate::object::testing::Memory;
 use crate::object::tree::{Edit, edit};
-use crate::object::{Chunks, Entry, Manifest, Object, Sink};
+use crate::object::{ChunkRef, Chunks, Entry, List, Manifest, Object, Sink};
 use crate::path::{Pathspec, RepoPath};
 
 /// Two trees that are being written.
@@ -224,6 +224,119 @@ fn small_files_are_as_similar_as_their_lines() {
     assert_eq!(world.shown(&strict(8_750)), ["R087 a b"]);
     assert!(world.shown(&strict(8_751)).is_empty());
     assert!(world.shown(&strict(EQUAL)).is_empty());
+}
+
+/// A text, and the same with about so many percent of its lines replaced by others as long.
+fn replaced(seed: u64, percent: u64) -> (String, String) {
+    let was = text(seed, 1_200);
+    let line = |(at, line): (usize, &str)| {
+        let other = hash::hash(format!("{seed} {at}").as_bytes());
+        match other.head() % 100 < percent {
+            true => format!("{}\n", &other.to_string()[..line.len()]),
+            false => format!("{line}\n"),
+        }
+    };
+    let is = was.lines().enumerate().map(line).collect();
+    (was, is)
+}
+
+/// Different lines may fall together; how much more similar that makes such texts at most.
+const CHANCE: u16 = 100;
+
+/// How similar two texts of other lines throughout are, in hundredths of a percent.
+fn figure(was: &str, is: &str) -> u16 {
+    let same: usize =
+        was.lines().zip(is.lines()).filter(|(a, b)| a == b).map(|(a, _)| a.len() + 1).sum();
+    (same * 10_000 / was.len()) as u16
+}
+
+#[test]
+fn where_a_sketch_cannot_decide_contents_that_are_here_do() {
+    let closer = RenameOptions { look: Look::Closer, ..RenameOptions::default() };
+    let (plain, mut mistaken) = (RenameOptions::default(), 0);
+    for seed in 1..40 {
+        let (was, is) = replaced(seed, 48 + seed % 5);
+        let figure = figure(&was, &is);
+        let mut world = World::default();
+        world.before("a", &was).after("b", &is);
+        let found = |world: &mut World, options| {
+            let (_, found) = world.found(options);
+            found.pairs.first().map(|pair| pair.score)
+        };
+        let recorded = found(&mut world, &plain);
+        // None of it is here: the same is found.
+        assert_eq!(found(&mut world, &closer), recorded);
+        world.memory.put(Kind::Chunk, was.clone().into_bytes()).unwrap();
+        assert_eq!(found(&mut world, &closer), recorded, "one alone says nothing");
+        world.memory.put(Kind::Chunk, is.clone().into_bytes()).unwrap();
+        let seen = found(&mut world, &closer);
+        // Lines that fall together by chance make a difference at the very edge.
+        assert!(seen.unwrap_or(figure).abs_diff(figure) <= CHANCE, "{seed}: {seen:?}, {figure}");
+        if figure.abs_diff(5_000) > CHANCE {
+            assert_eq!(seen.is_some(), figure >= 5_000, "{seed}: {figure}");
+            mistaken += usize::from(recorded.is_some() != (figure >= 5_000));
+        }
+        // A merge's answer does not depend on what is here.
+        assert_eq!(found(&mut world, &plain), recorded);
+    }
+    assert!(mistaken > 0);
+}
+
+#[test]
+fn contents_in_many_chunks_are_looked_at_piece_by_piece() {
+    let closer = RenameOptions { look: Look::Closer, ..RenameOptions::default() };
+    let (was, is) = replaced(3, 44);
+    let mut world = World::default();
+    for (tree, path, text) in [(0, "a", &was), (1, "b", &is)] {
+        let mut chunks = Vec::new();
+        for piece in text.as_bytes().chunks(1_000) {
+            let id = world.memory.put(Kind::Chunk, piece.to_vec()).unwrap();
+            chunks.push(ChunkRef { id, length: piece.len() as u32 });
+        }
+        let count = chunks.len() as u64;
+        let list = world.memory.put(Kind::List, List::Leaf(chunks).to_bytes()).unwrap();
+        let mut sketcher = Sketcher::new();
+        sketcher.update(text.as_bytes());
+        let size = text.len() as u64;
+        let manifest = Manifest {
+            size,
+            content: hash::hash(text.as_bytes()),
+            chunker: 1,
+            near: false,
+            sketch: *sketcher.finish().as_bytes(),
+            chunks: Chunks::Many { list, count },
+        };
+        let content = world.memory.put(Kind::Manifest, manifest.to_bytes()).unwrap();
+        world.put_what(tree, path, What::File { size, content });
+    }
+    let (_, found) = world.found(&closer);
+    let (score, figure) = (found.pairs[0].score, figure(&was, &is));
+    assert!(score.abs_diff(figure) <= CHANCE, "{score}, {figure}");
+}
+
+#[test]
+fn what_is_clear_or_too_long_is_not_looked_at() {
+    let closer = RenameOptions { look: Look::Closer, ..RenameOptions::default() };
+    let mut world = World::default();
+    let long: String = (0..4).map(|part| text(part + 1, 12_000)).collect();
+    assert!(long.len() > 1 << 20);
+    let half = long.len() / 2;
+    let other = format!("{}{}", &long[..half], long[half..].to_uppercase());
+    for (a, b, was, is) in
+        [("a", "b", text(7, 1_200), edited(&text(7, 1_200), 20)), ("c", "d", long, other)]
+    {
+        for content in [&was, &is] {
+            world.memory.put(Kind::Chunk, content.clone().into_bytes()).unwrap();
+        }
+        world.before(a, was).after(b, is);
+    }
+    let changes = world.changes();
+    let reads = |options: &RenameOptions| {
+        let before = world.memory.reads.get();
+        find(&world.memory, &changes, options).unwrap();
+        world.memory.reads.get() - before
+    };
+    assert_eq!(reads(&closer), reads(&RenameOptions::default()));
 }
 
 #[test]

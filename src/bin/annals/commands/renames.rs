@@ -1,6 +1,6 @@
 //! Whether renames and copies are looked for, and how they are shown. Shared by what shows changes.
 
-use annals::diff::renames::{Copies, EQUAL, FoldedDirectory, RenameOptions};
+use annals::diff::renames::{Copies, EQUAL, FoldedDirectory, Look, RenameOptions};
 
 use crate::context::Context;
 use crate::report::Error;
@@ -30,7 +30,7 @@ impl Renames {
         if self.no_renames {
             return Ok(None);
         }
-        let mut options = RenameOptions::default();
+        let mut options = RenameOptions { look: Look::Closer, ..RenameOptions::default() };
         for text in self.find_renames.iter().chain(&self.find_copies) {
             options.threshold = threshold(text)?;
         }
