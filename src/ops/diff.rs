@@ -1,24 +1,20 @@
 //! What differs between any two of a commit, the index and the working tree.
 //!
 //! The working tree is compared as if it were recorded: its changes are applied to the tree the
-//! index describes, in memory. Files that are not tracked are no differences.
+//! index describes, in memory. Files that are not tracked are no differences, unless renames are
+//! looked for and one of them is what is gone elsewhere.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
-use std::sync::Arc;
 
-use crate::chunk::{CHUNKER, SPAN_LIMIT, Sketcher};
-use crate::codec;
-use crate::diff::renames::{self, Copies, Difference, Directories, RenameOptions};
+use crate::diff::renames::{self, Copies, Difference, Directories, EQUAL, RenameOptions};
 use crate::diff::stat::Counts;
 use crate::diff::text::{self, Body, Options as TextOptions};
 use crate::diff::{self, Change, Status};
 use crate::disk::{self, FileKind};
-use crate::hash::{self, Id, Kind};
+use crate::hash::{Id, Kind};
 use crate::object::tree::{Edit, edit};
-use crate::object::{
-    Chunks, Entry, Manifest, Node, Object, Sink, Source, Take, What, each_of_two, manifest,
-};
+use crate::object::{Entry, Manifest, Source, What, manifest};
 use crate::path::{Pathspec, RepoPath};
 use crate::progress::Monitor;
 use crate::repo::{Repository, Rules};
@@ -28,6 +24,8 @@ use crate::worktree::{Walker, read_small};
 
 use super::Error;
 use super::merging::Unmerged;
+use super::overlay::{Overlay, keep_directories};
+use super::relocated;
 use super::status::{self, Unstaged, Untracked};
 
 /// One side.
@@ -69,7 +67,7 @@ pub fn run<E>(
 where
     E: From<Error> + From<store::Error>,
 {
-    let compared = Compared::new(repo, options, monitor)?;
+    let compared = Compared::new(repo, options, None, monitor)?;
     let (old, new) = (compared.old.as_ref(), compared.new.as_ref());
     diff::trees(&compared.source, old, new, &options.paths, visit)
 }
@@ -90,7 +88,7 @@ pub fn renamed(
     renames: &RenameOptions,
     monitor: &dyn Monitor,
 ) -> Result<Renamed, Error> {
-    let compared = Compared::new(repo, options, monitor)?;
+    let compared = Compared::new(repo, options, Some(renames), monitor)?;
     let (source, old, new) = (&compared.source, compared.old.as_ref(), compared.new.as_ref());
     let mut changes = Vec::new();
     diff::trees::<_, Error>(source, old, new, &options.paths, &mut |change| {
@@ -134,9 +132,10 @@ impl<'s> Compared<'s> {
     fn new(
         repo: &'s Repository,
         options: &Options<'_>,
+        renames: Option<&RenameOptions>,
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
-        let mut source = Overlay { repo, nodes: HashMap::new(), files: HashMap::new() };
+        let mut source = Overlay::new(repo);
         let old = tree(repo, options.old)?;
         if options.new != Side::Worktree {
             let new = tree(repo, options.new)?;
@@ -148,17 +147,36 @@ impl<'s> Compared<'s> {
             ignored: false,
             rules: options.rules,
             renames: None,
+            relocated: None,
         };
-        let found = status::run(repo, &asked, monitor)?;
+        let mut found = status::run(repo, &asked, monitor)?;
+        if let Some(renames) = renames
+            && found.unstaged.iter().any(relocated::is_gone)
+        {
+            // What is gone may have gone elsewhere, where nothing is tracked.
+            let untracked = Untracked::Directories;
+            let asked = status::Options { untracked, relocated: Some(*renames), ..asked };
+            found = status::run(repo, &asked, monitor)?;
+        }
         let base = tree(repo, Side::Index)?;
         let mut edits = Vec::new();
         let mut walker = Walker::new(repo.worktree().map_err(Error::from)?.root.clone());
         for unstaged in &found.unstaged {
             let edit = to_edit(repo, &mut walker, unstaged)?;
             if let Some(What::File { size, content }) = edit.entry.as_ref().map(|new| &new.what) {
-                source.files.insert(*content, (edit.path.clone(), *size));
+                source.add_file(*content, edit.path.clone(), *size);
             }
             edits.push(edit);
+        }
+        for one in &found.relocated {
+            let entry = one.change.new.clone();
+            if let Some(What::File { size, content }) = entry.as_ref().map(|new| &new.what)
+                && one.origin.as_ref().is_some_and(|origin| origin.score < EQUAL)
+            {
+                source.add_file(*content, one.change.path.clone(), *size);
+            }
+            edits.push(Edit { path: one.old_path().clone(), entry: None });
+            edits.push(Edit { path: one.change.path.clone(), entry });
         }
         keep_directories(repo, base.as_ref(), &mut walker, &mut edits)?;
         // What a merge left open is compared with what was there before the merge.
@@ -284,120 +302,6 @@ fn same_as_known(
         return Ok(*content);
     }
     Ok(found)
-}
-
-/// A directory that lost its last file and is still there is not gone.
-fn keep_directories(
-    repo: &Repository,
-    base: Option<&Id>,
-    walker: &mut Walker,
-    edits: &mut Vec<Edit>,
-) -> Result<(), Error> {
-    let Some(base) = base else { return Ok(()) };
-    let mut kept: Vec<Edit> = Vec::new();
-    for removed in edits.iter().filter(|edit| edit.entry.is_none()) {
-        let Some((parent, _)) = removed.path.split() else { continue };
-        let is_known = parent.is_root()
-            || kept.last().is_some_and(|edit| edit.path == parent)
-            || edits.iter().any(|edit| edit.path == parent);
-        if is_known || walker.open(&parent).is_err() {
-            continue;
-        }
-        let entry = crate::repo::find_entry(repo.store(), base, &parent)?;
-        kept.push(Edit { path: parent, entry });
-    }
-    edits.extend(kept);
-    edits.sort_by(|a, b| a.path.cmp(&b.path));
-    edits.dedup_by(|a, b| a.path == b.path);
-    Ok(())
-}
-
-/// The store, tree nodes that only this comparison needs, and files that are not recorded.
-struct Overlay<'s> {
-    repo: &'s Repository,
-    nodes: HashMap<Id, Arc<[u8]>>,
-    /// Changed files of the working tree by their content ids, each with its size.
-    files: HashMap<Id, (RepoPath, u64)>,
-}
-
-impl Overlay<'_> {
-    /// An object that the store need not have.
-    fn own(&self, kind: Kind, id: &Id) -> Option<Arc<[u8]>> {
-        self.nodes.get(id).cloned().or_else(|| self.on_disk(kind, id))
-    }
-
-    /// What the working tree has of an object: a small content, or what a manifest would say. A
-    /// file that changed meanwhile has nothing to tell.
-    fn on_disk(&self, kind: Kind, id: &Id) -> Option<Arc<[u8]>> {
-        let (path, size) = self.files.get(id)?;
-        if content_kind(*size) != kind || *size > SPAN_LIMIT {
-            return None;
-        }
-        let (parent, name) = path.split()?;
-        let dir = Walker::new(self.repo.worktree().ok()?.root.clone()).open(&parent).ok()?;
-        let bytes = disk::read_all(&*dir, name, *size).ok()?;
-        if hash::hash(&bytes) != *id {
-            return None;
-        }
-        if kind == Kind::Chunk {
-            return Some(bytes.into());
-        }
-        let mut sketcher = Sketcher::new();
-        sketcher.update(&bytes);
-        let manifest = Manifest {
-            size: *size,
-            content: *id,
-            chunker: CHUNKER,
-            near: false,
-            sketch: *sketcher.finish().as_bytes(),
-            // Nobody looks for the list: chunks are not compared beyond what a manifest names.
-            chunks: Chunks::Many { list: Id::EMPTY, count: size.div_ceil(16 << 10).max(9) },
-        };
-        Some(manifest.to_bytes().into())
-    }
-}
-
-impl Source for Overlay<'_> {
-    type Error = store::Error;
-
-    fn bytes(&self, kind: Kind, id: &Id) -> Result<Arc<[u8]>, store::Error> {
-        match self.own(kind, id) {
-            Some(bytes) => Ok(bytes),
-            None => self.repo.store().bytes(kind, id),
-        }
-    }
-
-    fn bytes_if_here(&self, kind: Kind, id: &Id) -> Result<Option<Arc<[u8]>>, store::Error> {
-        match self.bytes(kind, id) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(store::Error::Missing { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn each_if_here(&self, wanted: &[(Kind, Id)], take: &Take<'_>) -> Result<(), store::Error> {
-        each_of_two(|kind, id| self.own(kind, id), self.repo.store(), wanted, take)
-    }
-
-    fn tree(&self, id: &Id) -> Result<Arc<Node>, store::Error> {
-        match self.nodes.get(id) {
-            Some(bytes) => {
-                let node = Node::from_bytes(bytes);
-                Ok(Arc::new(node.map_err(|error: codec::Error| store::Error::from(error))?))
-            }
-            None => self.repo.store().tree(id),
-        }
-    }
-}
-
-impl Sink for Overlay<'_> {
-    type Error = store::Error;
-
-    fn put(&mut self, kind: Kind, bytes: Vec<u8>) -> Result<Id, store::Error> {
-        let id = kind.id_of(&bytes);
-        self.nodes.insert(id, bytes.into());
-        Ok(id)
-    }
 }
 
 /// What a side of a change holds, for showing it.

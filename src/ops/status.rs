@@ -1,5 +1,7 @@
-//! `status`: what is staged, what changed in the working tree, and what is not tracked.
+//! `status`: what is staged, what changed in the working tree or went elsewhere in it, and what is
+//! not tracked.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use crate::diff::renames::{self, Difference, Directories, RenameOptions};
@@ -16,6 +18,7 @@ use crate::worktree::record::hash_file;
 use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Visitor};
 
 use super::merging::{self, Merging};
+use super::relocated::{self, Relocated};
 use super::{Error, begin};
 
 pub use crate::worktree::scan::Untracked;
@@ -33,6 +36,9 @@ pub struct Options<'a> {
     pub rules: Rules<'a>,
     /// How renames are looked for among what is staged, if they are.
     pub renames: Option<RenameOptions>,
+    /// How files are looked for that went elsewhere in the working tree without `mv`, if they are.
+    /// What is untracked has to be looked for too.
+    pub relocated: Option<RenameOptions>,
 }
 
 impl Default for Options<'_> {
@@ -43,6 +49,7 @@ impl Default for Options<'_> {
             ignored: false,
             rules: Rules::default(),
             renames: None,
+            relocated: None,
         }
     }
 }
@@ -77,6 +84,11 @@ pub struct Outcome {
     /// What of it stands where a directory is recorded of which not everything is here: it is not
     /// recorded as it is, because that would delete what nobody deleted.
     pub in_the_way: Vec<RepoPath>,
+    /// What went elsewhere without `mv`: gone under one name, and there, untracked, under another.
+    /// It is neither among what changed nor among what is not tracked.
+    pub relocated: Vec<Difference>,
+    /// Where directories went with it.
+    pub relocated_directories: Directories,
     /// What is not tracked; directories end in `/`.
     pub untracked: Vec<Vec<u8>>,
     /// What is ignored, if asked for; directories end in `/`.
@@ -106,6 +118,7 @@ impl Outcome {
         self.merging.is_none()
             && self.staged.is_empty()
             && self.unstaged.is_empty()
+            && self.relocated.is_empty()
             && self.untracked.is_empty()
     }
 }
@@ -156,7 +169,9 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
     }
     unstaged.sort_by(|a, b| a.path.cmp(&b.path));
     leave_out_directories(&mut unstaged);
-    found.untracked.sort_unstable_by(|a, b| crate::path::compare(a, b));
+    let (relocated, mut untracked) =
+        relocated(&working, options, &request, &mut unstaged, found.untracked, monitor)?;
+    untracked.sort_unstable_by(|a, b| crate::path::compare(a, b));
     found.ignored.sort_unstable_by(|a, b| crate::path::compare(a, b));
     let head = working.head.clone();
     write_back(&mut working, refreshed, found.listed);
@@ -167,7 +182,9 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
         directories,
         unstaged,
         in_the_way,
-        untracked: found.untracked,
+        relocated: relocated.renames,
+        relocated_directories: relocated.directories,
+        untracked,
         ignored: found.ignored,
         unreadable: summary.unreadable,
         refused: summary.refused,
@@ -178,6 +195,29 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
         files: summary.files,
         is_changing: super::pending::is_pending(repo),
     })
+}
+
+/// What went elsewhere, and what is not tracked without it. It is no longer among what changed then.
+fn relocated(
+    working: &Working<'_>,
+    options: &Options<'_>,
+    request: &scan::Request<'_>,
+    unstaged: &mut Vec<Unstaged>,
+    untracked: Vec<(Vec<u8>, Option<Stat>)>,
+    monitor: &dyn Monitor,
+) -> Result<(Relocated, Vec<Vec<u8>>), Error> {
+    let names = |all: Vec<(Vec<u8>, _)>| all.into_iter().map(|(name, _)| name).collect();
+    let (Some(renames), true, false) =
+        (&options.relocated, unstaged.iter().any(relocated::is_gone), untracked.is_empty())
+    else {
+        return Ok((Relocated::default(), names(untracked)));
+    };
+    let inside = relocated::look_inside(request, &untracked, monitor)?;
+    let found = relocated::find(working, renames, unstaged, &inside)?;
+    let gone: HashSet<&RepoPath> = found.renames.iter().map(Difference::old_path).collect();
+    unstaged.retain(|change| change.status != Status::Deleted || !gone.contains(&change.path));
+    let left = relocated::left_over(names(untracked), &inside, &found.renames);
+    Ok((found, left))
 }
 
 /// What is staged, with renames if they are looked for, and without what a merge left open.
@@ -223,7 +263,7 @@ pub(super) fn staged_changes(
 #[derive(Default)]
 struct Found {
     changes: Vec<(RepoPath, scan::Change)>,
-    untracked: Vec<Vec<u8>>,
+    untracked: Vec<(Vec<u8>, Option<Stat>)>,
     ignored: Vec<Vec<u8>>,
     refreshed: Vec<(RepoPath, Option<Tracked>)>,
     listed: Vec<(RepoPath, Listed)>,
@@ -248,7 +288,7 @@ impl Visitor for Collect {
             if sub.tracked.is_none() && !sub.descend {
                 let mut shown = path.as_bytes().to_vec();
                 shown.push(b'/');
-                all.untracked.push(shown);
+                all.untracked.push((shown, Some(sub.stat)));
             } else if mode_differs(sub) {
                 let change = scan::Change {
                     name: sub.name.clone(),
@@ -268,7 +308,7 @@ impl Visitor for Collect {
                 .is_some_and(|tracked| matches!(tracked.what, Known::Directory));
             let replaces = change.kind == ChangeKind::TypeChanged && was_directory;
             if change.kind == ChangeKind::Added || replaces {
-                all.untracked.push(path.as_bytes().to_vec());
+                all.untracked.push((path.as_bytes().to_vec(), change.stat));
             } else {
                 all.changes.push((path, change));
             }

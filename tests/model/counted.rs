@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use annals::clock::{Env, SeededRandom, SteppingClock, Time};
+use annals::diff::renames::RenameOptions;
 use annals::disk::{Counts, Disk, FaultyDisk, MemoryDisk};
 use annals::ops::{self, commit, init, status};
 use annals::path::{Pathspec, RepoPath};
@@ -112,4 +113,64 @@ fn a_named_path_is_committed_without_looking_at_any_other() {
     });
     assert!(counts.scanned < 200, "{} names looked at", counts.scanned);
     assert!(counts.bytes_written < 128 * 1024, "{} bytes written", counts.bytes_written);
+}
+
+#[test]
+fn a_moved_directory_is_recognised_without_reading_a_file() {
+    let (disk, counting) = recorded();
+    let root = disk.open(Path::new("/w")).unwrap();
+    root.rename(b"d17", &*root, b"elsewhere").unwrap();
+    disk.set_time(Time::from_seconds(1_700_070_000));
+    let relocated = Some(RenameOptions::default());
+    let options = status::Options { relocated, ..status::Options::default() };
+    let counts = counted(&counting, 6, |repo| {
+        let found = status::run(repo, &options, &Silent).unwrap();
+        assert_eq!(found.relocated.len(), FILES_IN_EACH);
+        assert!(found.unstaged.is_empty() && found.untracked.is_empty());
+    });
+    assert!(counts.opens <= 80, "{} files opened", counts.opens);
+}
+
+#[test]
+fn where_nothing_is_gone_nothing_that_is_not_tracked_is_looked_at() {
+    let (disk, counting) = recorded();
+    for file in 0..100 {
+        disk.write(&format!("/w/new/f{file:02}"), format!("17 {file}\n").repeat(500));
+        disk.write(&format!("/w/d17/new{file:02}"), format!("17 {file}\n").repeat(500));
+    }
+    disk.set_time(Time::from_seconds(1_700_070_000));
+    let seen = |relocated: Option<RenameOptions>, seed: u64| {
+        let options = status::Options { relocated, ..status::Options::default() };
+        counted(&counting, seed, |repo| {
+            let found = status::run(repo, &options, &Silent).unwrap();
+            assert_eq!((found.relocated.len(), found.untracked.len()), (0, 101));
+        })
+    };
+    let (without, with) = (seen(None, 7), seen(Some(RenameOptions::default()), 8));
+    assert_eq!((with.opens, with.reads), (without.opens, without.reads));
+    assert_eq!((with.scans, with.stats), (without.scans, without.stats));
+}
+
+#[test]
+fn of_very_many_untracked_files_only_so_many_are_read() {
+    let (disk, counting) = recorded();
+    let root = disk.open(Path::new("/w")).unwrap();
+    let dir = root.dir(b"d17").unwrap();
+    dir.remove_file(b"f23").unwrap();
+    dir.remove_file(b"f24").unwrap();
+    for file in 0..6_000 {
+        disk.write(&format!("/w/new/f{file:04}"), format!("a{file:03}\n").repeat(700));
+    }
+    // What one of them became comes last, and has its name.
+    disk.write("/w/z/f23", "17 23\n".repeat(500));
+    disk.set_time(Time::from_seconds(1_700_070_000));
+    let relocated = Some(RenameOptions::default());
+    let options = status::Options { relocated, ..status::Options::default() };
+    let counts = counted(&counting, 9, |repo| {
+        let found = status::run(repo, &options, &Silent).unwrap();
+        assert_eq!(found.relocated.len(), 1);
+        assert_eq!(found.relocated[0].change.path, RepoPath::new("z/f23").unwrap());
+    });
+    // Each for its content id, and again for its lines.
+    assert!((4_096..9_000).contains(&counts.opens), "{} files opened", counts.opens);
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use annals::diff::Status;
-use annals::diff::renames::{self, Difference, Line, Origin};
+use annals::diff::renames::{self, Difference, Directories, Line, Origin};
 use annals::ops::status::{self, Outcome, Untracked};
 use annals::path::RepoPath;
 use annals::repo::Head;
@@ -51,6 +51,8 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let repo = context.repository()?;
     let rules = context.rules()?;
+    let is_plain = args.porcelain.is_some() || args.null;
+    let renames = args.renames.options(context)?;
     let options = status::Options {
         paths: context.pathspec(&args.paths)?,
         untracked: match args.untracked_files.as_str() {
@@ -61,7 +63,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         },
         ignored: args.ignored,
         rules: rules.rules(),
-        renames: args.renames.options(context)?,
+        renames,
+        // Lines for scripts are git's, which never says this.
+        relocated: renames.filter(|_| !is_plain || context.is_json()),
     };
     let outcome = status::run(repo, &options, context.monitor())?;
     if args.porcelain.as_deref().is_some_and(|version| !matches!(version, "v1" | "1")) {
@@ -141,8 +145,9 @@ fn short(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error>
 /// Two letters, and where a renamed file was.
 type Letters<'o> = ([char; 2], Option<&'o Origin>);
 
-/// The letters of each tracked path that changed: staged, then not staged.
-fn letters(outcome: &Outcome) -> BTreeMap<RepoPath, Letters<'_>> {
+/// The letters of each tracked path that changed: staged, then not staged. One that something else
+/// was moved to, after what was there was staged as gone, is there twice.
+fn letters(outcome: &Outcome) -> Vec<(RepoPath, Letters<'_>)> {
     let mut found = BTreeMap::<RepoPath, Letters<'_>>::new();
     for one in &outcome.staged {
         let letters = [one.letter(), ' '];
@@ -155,6 +160,11 @@ fn letters(outcome: &Outcome) -> BTreeMap<RepoPath, Letters<'_>> {
     for unmerged in outcome.merging.iter().flat_map(|merging| &merging.unmerged) {
         found.insert(unmerged.path.clone(), (unmerged.letters(), None));
     }
+    let mut found: Vec<_> = found.into_iter().collect();
+    for one in &outcome.relocated {
+        found.push((one.change.path.clone(), ([' ', one.letter()], one.origin.as_ref())));
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
     found
 }
 
@@ -246,11 +256,6 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
         output.line(format!("\n{title}:\n  ({hint})"))?;
         lines.iter().try_for_each(|line| output.line([b"\t", &line[..]].concat()))
     };
-    let named = |status: Status, path: &RepoPath, paint: fn(Color, &str) -> String| {
-        let word = word(status);
-        let name = Quoting::Raw.text(&show(context, false, &here, path.as_bytes()));
-        paint(color, &format!("{word}{name}")).into_bytes()
-    };
     let open = unmerged.iter().map(|open| {
         let name = Quoting::Raw.text(&show(context, false, &here, open.path.as_bytes()));
         color.red(&format!("{:<17}{name}", format!("{}:", open.words()))).into_bytes()
@@ -260,31 +265,40 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
         "use \"annals resolve PATH...\" when a file is as it should be",
         open.collect(),
     )?;
-    let lines = match args.renames.folds() {
-        true => renames::fold(&outcome.staged, &outcome.directories),
-        false => (0..outcome.staged.len()).map(Line::One).collect(),
-    };
     let name = |path: &RepoPath| Quoting::Raw.text(&show(context, false, &here, path.as_bytes()));
-    let staged = lines.iter().map(|line| match line {
-        Line::One(at) => {
-            let one = &outcome.staged[*at];
-            let named =
-                moved_name(one, |bytes| Quoting::Raw.text(&show(context, false, &here, bytes)));
-            color.green(&format!("{}{named}", word_of(one))).into_bytes()
-        }
-        Line::Directory(folded) => {
-            let text = folded_text(folded, &name(&folded.from), &name(&folded.to));
-            color.green(&format!("renamed:    {text}")).into_bytes()
-        }
-    });
-    let staged = staged.collect();
+    let lines = |all: &[Difference], directories: &Directories| -> Vec<(RepoPath, String)> {
+        let lines = match args.renames.folds() {
+            true => renames::fold(all, directories),
+            false => (0..all.len()).map(Line::One).collect(),
+        };
+        let lines = lines.into_iter().map(|line| match line {
+            Line::One(at) => {
+                let named = moved_name(&all[at], |bytes| {
+                    Quoting::Raw.text(&show(context, false, &here, bytes))
+                });
+                (all[at].change.path.clone(), format!("{}{named}", word_of(&all[at])))
+            }
+            Line::Directory(folded) => {
+                let text = folded_text(&folded, &name(&folded.from), &name(&folded.to));
+                (folded.to, format!("renamed:    {text}"))
+            }
+        });
+        lines.collect()
+    };
+    let staged = lines(&outcome.staged, &outcome.directories);
+    let staged = staged.into_iter().map(|(_, line)| color.green(&line).into_bytes()).collect();
     section(
         "Changes to be committed",
         "use \"annals restore --staged PATH...\" to unstage",
         staged,
     )?;
     let unstaged = outcome.unstaged.iter().filter(|c| !is_open(&c.path));
-    let unstaged = unstaged.map(|c| named(c.status, &c.path, Color::red)).collect();
+    let mut unstaged: Vec<(RepoPath, String)> = unstaged
+        .map(|c| (c.path.clone(), format!("{}{}", word(c.status), name(&c.path))))
+        .collect();
+    unstaged.extend(lines(&outcome.relocated, &outcome.relocated_directories));
+    unstaged.sort_by(|a, b| a.0.cmp(&b.0));
+    let unstaged = unstaged.into_iter().map(|(_, line)| color.red(&line).into_bytes()).collect();
     let hint = "use \"annals commit\" to record them, \"annals restore PATH...\" to discard them";
     section("Changes not staged for commit", hint, unstaged)?;
     let names = |names: &[Vec<u8>]| -> Vec<Vec<u8>> {
