@@ -12,6 +12,8 @@
 //!
 //! Deliberately absent: caching, retrying, and any knowledge of repositories.
 
+#[cfg(test)]
+mod conformance;
 mod faulty;
 mod memory;
 mod os;
@@ -123,6 +125,13 @@ pub trait Dir: Send + Sync + fmt::Debug {
         Ok((file, stat))
     }
 
+    /// Opens a file for reading that was a regular one when the directory was looked at. It may
+    /// have become something else since: what is read from it counts only if the opened file is
+    /// asked afterwards, and says what the directory said. Saves asking twice.
+    fn open_listed(&self, path: &[u8]) -> io::Result<FileRef> {
+        self.open(path)
+    }
+
     /// What a symbolic link points to.
     fn link_target(&self, path: &[u8]) -> io::Result<Vec<u8>>;
 
@@ -212,6 +221,9 @@ impl fmt::Debug for Lock {
     }
 }
 
+/// What [`File::write_past_cache`] can write begins at a multiple of this, and is as long.
+pub const DIRECT_STEP: usize = 4096;
+
 /// A shared handle of an open file.
 pub type FileRef = Arc<dyn File>;
 
@@ -222,6 +234,13 @@ pub trait File: Send + Sync + fmt::Debug {
 
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Writes all of `bytes` at `offset`, past the page cache where the file system can do that
+    /// and both are multiples of [`DIRECT_STEP`] (in memory too). For long files that are written
+    /// once, front to back: it saves a copy of everything, and leaves the cache to others.
+    fn write_past_cache(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(bytes, offset)
+    }
 
     /// What the file system says of this open file.
     fn stat(&self) -> io::Result<Stat>;

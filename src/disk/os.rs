@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, SeekFrom, Timespec, Timestamps};
@@ -21,7 +22,8 @@ use rustix::io::Errno;
 
 use crate::clock::Time;
 use crate::disk::{
-    Bytes, Dir, DirRef, Disk, File, FileKind, FileRef, Found, Lock, Stat, Wait, read_all,
+    Bytes, DIRECT_STEP, Dir, DirRef, Disk, File, FileKind, FileRef, Found, Lock, Stat, Wait,
+    read_all,
 };
 
 /// The file system of the operating system.
@@ -155,12 +157,13 @@ impl OsDir {
         Ok(())
     }
 
-    fn open_regular(&self, path: &[u8], flags: OFlags, mode: u16) -> io::Result<(OsFile, Stat)> {
+    /// Opens whatever is not a symbolic link, without waiting for anybody.
+    fn open_any(&self, path: &[u8], flags: OFlags, mode: u16) -> io::Result<OsFile> {
         check_path(path)?;
         // A pipe without a writer would block the open; a terminal could become ours.
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let opened = retry(|| rustix::fs::openat(&self.fd, path, flags, mode_bits(mode)));
-        let file = std::fs::File::from(opened.map_err(|error| {
+        let fd = opened.map_err(|error| {
             match Errno::from_io_error(&error) {
                 // A symbolic link, a directory opened for writing, a socket.
                 Some(Errno::LOOP | Errno::MLINK | Errno::ISDIR | Errno::NXIO) => {
@@ -168,12 +171,14 @@ impl OsDir {
                 }
                 _ => error,
             }
-        })?);
-        let stat = retry(|| rustix::fs::fstat(&file))?;
-        match kind_of(FileType::from_raw_mode(stat.st_mode)) {
-            Some(FileKind::File) => Ok((OsFile { file }, to_stat(&stat))),
-            _ => Err(not_a_regular_file()),
-        }
+        })?;
+        Ok(OsFile { file: fd.into(), direct: AtomicBool::new(false) })
+    }
+
+    fn open_regular(&self, path: &[u8], flags: OFlags, mode: u16) -> io::Result<(OsFile, Stat)> {
+        let file = self.open_any(path, flags, mode)?;
+        let stat = file.stat()?;
+        if stat.kind == FileKind::File { Ok((file, stat)) } else { Err(not_a_regular_file()) }
     }
 }
 
@@ -259,6 +264,10 @@ impl Dir for OsDir {
     fn open_with_stat(&self, path: &[u8]) -> io::Result<(FileRef, Stat)> {
         let (file, stat) = self.open_regular(path, OFlags::RDONLY, 0)?;
         Ok((Arc::new(file), stat))
+    }
+
+    fn open_listed(&self, path: &[u8]) -> io::Result<FileRef> {
+        Ok(Arc::new(self.open_any(path, OFlags::RDONLY, 0)?))
     }
 
     fn link_target(&self, path: &[u8]) -> io::Result<Vec<u8>> {
@@ -420,7 +429,7 @@ impl Dir for OsDir {
     }
 
     fn map(&self, path: &[u8]) -> io::Result<Bytes> {
-        let (OsFile { file }, _) = self.open_regular(path, OFlags::RDONLY, 0)?;
+        let (OsFile { file, .. }, _) = self.open_regular(path, OFlags::RDONLY, 0)?;
         // Mapping no bytes is an error.
         if retry(|| rustix::fs::fstat(&file))?.st_size == 0 {
             return Ok(Bytes::new([]));
@@ -454,6 +463,27 @@ fn map(file: &std::fs::File) -> io::Result<memmap2::Mmap> {
 #[derive(Debug)]
 struct OsFile {
     file: std::fs::File,
+    /// Whether writes go past the page cache now.
+    direct: AtomicBool,
+}
+
+impl OsFile {
+    /// From now on, writes go past the page cache or do not. Refused where the file system cannot.
+    fn set_direct(&self, wanted: bool) -> io::Result<()> {
+        if self.direct.load(Ordering::Relaxed) == wanted {
+            return Ok(());
+        }
+        #[cfg(target_os = "linux")]
+        {
+            let mut flags = retry(|| rustix::fs::fcntl_getfl(&self.file))?;
+            flags.set(OFlags::DIRECT, wanted);
+            retry(|| rustix::fs::fcntl_setfl(&self.file, flags))?;
+            self.direct.store(wanted, Ordering::Relaxed);
+            Ok(())
+        }
+        #[cfg(not(target_os = "linux"))]
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 impl File for OsFile {
@@ -467,7 +497,25 @@ impl File for OsFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.set_direct(false)?;
         self.file.write_all_at(bytes, offset)
+    }
+
+    fn write_past_cache(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let step = DIRECT_STEP as u64;
+        let fits = bytes.as_ptr().addr().is_multiple_of(DIRECT_STEP)
+            && bytes.len().is_multiple_of(DIRECT_STEP)
+            && offset.is_multiple_of(step);
+        if !fits || self.set_direct(true).is_err() {
+            return self.write_at(bytes, offset);
+        }
+        match self.file.write_all_at(bytes, offset) {
+            // Larger steps are wanted here, or it stopped within one: the cache will do.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.write_at(bytes, offset)
+            }
+            done => done,
+        }
     }
 
     fn stat(&self) -> io::Result<Stat> {

@@ -18,7 +18,7 @@ use crate::hash::{Id, Kind, hex};
 use crate::object::{Manifest, Object, Sink, Table};
 
 use super::lookup::Indexed;
-use super::pack::{Frame, FrameBuilder, Level, PackWriter, Written, frame};
+use super::pack::{Blocks, Frame, FrameBuilder, Level, PackWriter, Written, frame};
 use super::{Class, Effect, Error, PackInfo, Publication, State, Store, pack_path};
 
 /// A frame of content is finished when it has so many bytes.
@@ -85,6 +85,7 @@ pub struct Batch<'s> {
     /// The store was empty, and this batch has listed nothing: there is no need to look.
     is_first: AtomicBool,
     made: Mutex<Made>,
+    blocks: Blocks,
 }
 
 /// A pack that is being written.
@@ -99,6 +100,8 @@ struct Open {
 pub(super) struct Finished {
     pub(super) path: String,
     pub(super) written: Written,
+    /// The table that says in the metadata what it holds, once that was put.
+    table: Option<Id>,
 }
 
 /// What a batch has made so far.
@@ -169,6 +172,7 @@ impl<'s> Batch<'s> {
             has_listed: Mutex::new(false),
             is_first: AtomicBool::new(is_first),
             made: Mutex::default(),
+            blocks: Blocks::default(),
         })
     }
 
@@ -270,7 +274,7 @@ impl<'s> Batch<'s> {
     pub(super) fn create_writer(&self, class: Class) -> Result<(String, PackWriter), Error> {
         let name = hex(&self.store.env.random.sixteen());
         let path = format!("tmp/{}/{name}.pack", self.session);
-        let writer = PackWriter::create(&*self.store.dir, &path, class)
+        let writer = PackWriter::create(&*self.store.dir, &path, class, &self.blocks)
             .map_err(Error::io("create", &path))?;
         Ok((path, writer))
     }
@@ -283,7 +287,7 @@ impl<'s> Batch<'s> {
     fn close_in_background(&self, full: Open) {
         let close = move || {
             let Open { path, writer } = full;
-            Ok(Finished { written: writer.finish()?, path })
+            Ok(Finished { written: writer.finish()?, path, table: None })
         };
         locked(&self.closing).push(std::thread::spawn(close));
     }
@@ -317,22 +321,34 @@ impl<'s> Batch<'s> {
     fn finish_class(&self, class: Class) -> Result<(), Error> {
         if let Some(Open { path, writer }) = locked(&self.open[class as usize]).take() {
             let written = writer.finish().map_err(Error::io("write", &path))?;
-            locked(&self.finished).push(Finished { path, written });
+            locked(&self.finished).push(Finished { path, written, table: None });
         }
         Ok(())
     }
 
+    /// Puts what the content packs hold into the metadata. Two threads share the work.
     fn put_tables(&self) -> Result<(), Error> {
-        let tables: Vec<Vec<u8>> = locked(&self.finished)
-            .iter()
-            .filter_map(|finished| table_of(&finished.written))
-            .map(|table| table.to_bytes())
-            .collect();
-        let mut writer = self.writer();
-        for table in tables {
-            writer.put(Kind::Table, table)?;
+        let mut finished = locked(&self.finished);
+        let put = |finished: &mut [Finished]| -> Result<(), Error> {
+            let mut writer = self.writer();
+            for one in finished {
+                if let Some(table) = table_of(&one.written) {
+                    one.table = Some(writer.put(Kind::Table, table.to_bytes())?);
+                }
+            }
+            writer.flush()
+        };
+        if finished.len() < 4 {
+            return put(&mut finished);
         }
-        writer.flush()
+        let half = finished.len() / 2;
+        let (mine, theirs) = finished.split_at_mut(half);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| put(theirs));
+            put(mine)?;
+            let died = Error::io("write", "tmp");
+            other.join().unwrap_or_else(|_| Err(died(io::Error::other("a thread died"))))
+        })
     }
 
     /// Whether so many packs are complete that the session should list them.
@@ -382,7 +398,7 @@ impl<'s> Batch<'s> {
         let contents = locked(&self.contents).clone();
         let mut placed = Vec::new();
         let mut folders = BTreeSet::new();
-        for Finished { path, written } in finished {
+        for Finished { path, written, table } in finished {
             let random = hex(&self.store.env.random.four());
             let name = format!("{}-{random}", written.hash.short(32));
             let target = pack_path(written.class, &name);
@@ -390,7 +406,14 @@ impl<'s> Batch<'s> {
             // Somebody else may remove the folder again while it is empty.
             let mut placed_at = Err(io::ErrorKind::NotFound.into());
             for _ in 0..8 {
-                disk::make_dirs(dir, folder.as_bytes()).map_err(Error::io("create", &folder))?;
+                match dir.make_dir(folder.as_bytes(), 0o777) {
+                    Ok(()) => {
+                        folders.insert(folder[..folder.len() - "/ab".len()].to_owned());
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    Err(_) => disk::make_dirs(dir, folder.as_bytes())
+                        .map_err(Error::io("create", &folder))?,
+                }
                 placed_at = dir.rename(path.as_bytes(), dir, target.as_bytes());
                 match &placed_at {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -404,7 +427,7 @@ impl<'s> Batch<'s> {
                 name: name.clone(),
                 hash: written.hash,
                 bytes: written.bytes,
-                table: table_of(&written).map(|table| table.id()),
+                table,
                 session: session.map(str::to_owned),
             };
             let contents = if written.class == Class::Meta { contents.clone() } else { Vec::new() };
@@ -460,8 +483,6 @@ impl<'s> Batch<'s> {
     /// merged pack and the names of the packs that are in it.
     fn consolidate(&self, class: Class) -> Result<Option<(String, Vec<String>)>, Error> {
         let mut finished = locked(&self.finished);
-        let tables: BTreeSet<Id> =
-            finished.iter().filter_map(|f| table_of(&f.written)).map(|table| table.id()).collect();
         let own: Vec<usize> = (0..finished.len())
             .filter(|&at| {
                 let written = &finished[at].written;
@@ -471,6 +492,8 @@ impl<'s> Batch<'s> {
         let Some(plan) = super::consolidate::plan(&self.base, class, own.len()) else {
             return Ok(None);
         };
+        // Metadata is merged last, when the tables of all others were put.
+        let tables: BTreeSet<Id> = finished.iter().filter_map(|one| one.table).collect();
         let (path, writer) = self.create_writer(class)?;
         let own_paths: Vec<String> = own.iter().map(|&at| finished[at].path.clone()).collect();
         let merged =
@@ -480,7 +503,7 @@ impl<'s> Batch<'s> {
             let Finished { path, .. } = finished.remove(at);
             self.store.dir.remove_file(path.as_bytes()).map_err(Error::io("remove", &path))?;
         }
-        finished.push(Finished { path: path.clone(), written });
+        finished.push(Finished { path: path.clone(), written, table: None });
         Ok(Some((path, names)))
     }
 }
@@ -543,7 +566,9 @@ impl<'b, 's> Writer<'b, 's> {
         if bytes.is_empty() || !self.batch.claim(Kind::Chunk, &id) {
             return Ok(false);
         }
-        if bytes.len() >= ALONE_BYTES && !frame::compresses(bytes) {
+        // Longer content that is near is text, which always compresses.
+        let may_stand_alone = class == Class::Data && bytes.len() >= ALONE_BYTES;
+        if may_stand_alone && !frame::compresses(bytes) {
             self.batch.push_frame(class, &Frame::alone(Kind::Chunk, id, bytes))?;
             return Ok(true);
         }

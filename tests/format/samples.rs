@@ -13,7 +13,7 @@ use annals::object::{
     Attributes, ChunkRef, Chunks, Commit, Device, Entry, Header, List, Manifest, Node, Object,
     Owner, Signature, Table, TableRow, Tag, Term, What,
 };
-use annals::store::pack::{FrameBuilder, Level, PackWriter};
+use annals::store::pack::{Blocks, FrameBuilder, Level, PackWriter};
 use annals::store::{Class, Effect, PackInfo, Record, Seen, SeenFile, State, Target};
 
 /// An object of some kind: the name of its example, its kind and its bytes.
@@ -252,7 +252,7 @@ pub(crate) fn seen() -> Seen {
 pub(crate) fn pack() -> Vec<u8> {
     let disk = MemoryDisk::new();
     let dir = disk.create(Path::new("/p")).unwrap();
-    let mut writer = PackWriter::create(&*dir, "pack", Class::Near).unwrap();
+    let mut writer = PackWriter::create(&*dir, "pack", Class::Near, &Blocks::default()).unwrap();
     let mut frames = FrameBuilder::new();
     frames.push(Kind::Chunk, hash(HELLO), HELLO);
     writer.push(&frames.finish(Level::Fast)).unwrap();

@@ -11,6 +11,7 @@
 
 pub(crate) mod frame;
 mod reader;
+mod stream;
 mod writer;
 
 use thiserror::Error;
@@ -21,6 +22,7 @@ use crate::object::{MOST_OBJECTS, Table, TableRow};
 
 pub use frame::{Frame, FrameBuilder, Level, MOST_FRAME_BYTES};
 pub use reader::{Outcome, PackReader, check_pack, read_table};
+pub use stream::Blocks;
 pub use writer::{PackWriter, Written};
 
 /// What a pack holds, which decides who keeps it.
