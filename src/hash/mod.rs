@@ -20,8 +20,28 @@ use crate::codec::{Decode, Encode};
 pub use prefix::Prefix;
 
 /// The name of an object: a BLAKE3 hash.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Id([u8; 32]);
+
+impl Ord for Id {
+    /// As bytes. Ids differ early, so their first bytes are compared as one number: sorting
+    /// millions of them takes half the time.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        compare_hashes(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for Id {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The order of arrays of bytes that begin with a hash.
+pub fn compare_hashes<const N: usize>(a: &[u8; N], b: &[u8; N]) -> std::cmp::Ordering {
+    let head = |bytes: &[u8; N]| bytes.first_chunk().map(|head| u64::from_be_bytes(*head));
+    head(a).cmp(&head(b)).then_with(|| a.cmp(b))
+}
 
 /// The BLAKE3 hash of a file's whole bytes, what `b3sum` prints.
 pub type ContentId = Id;

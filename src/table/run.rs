@@ -9,11 +9,12 @@
 //! where that is cheap; larger runs are synced before they get their name, and whoever uses a row
 //! checks what it leads to.
 
+use std::cmp::Ordering;
 use std::io;
 use std::ops::Range;
 
 use crate::disk::{Bytes, Dir};
-use crate::hash;
+use crate::hash::{self, compare_hashes};
 
 const MAGIC: [u8; 8] = *b"ANNLRUN1";
 const HEADER: usize = 64;
@@ -135,10 +136,10 @@ impl SortedRun {
 
     /// Opens a run that was built in memory.
     pub fn from_builder(builder: RunBuilder, extra: &[u8]) -> Option<Self> {
-        let (mut bytes, rows) = builder.finish(extra);
-        bytes.reserve_exact(rows.len());
-        bytes.extend_from_slice(&rows);
-        drop(rows);
+        // Both parts in the memory of the rows: there may be very many.
+        let (head, mut bytes) = builder.finish(extra);
+        bytes.reserve_exact(head.len());
+        bytes.splice(0..0, head);
         Self::open(Bytes::new(bytes))
     }
 
@@ -187,7 +188,8 @@ impl SortedRun {
         let (mut low, mut high) = (bound(at), bound(at + 4));
         while low < high {
             let middle = (low + high) / 2;
-            if self.row(middle)[..KEY] < key[..] {
+            let found = self.row(middle).first_chunk().map(|found| compare_hashes(found, key));
+            if found == Some(Ordering::Less) {
                 low = middle + 1;
             } else {
                 high = middle;

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::disk::Dir;
-use crate::hash::{Id, Kind, Prefix};
+use crate::hash::{Id, Kind, Prefix, compare_hashes};
 use crate::table::{RunBuilder, SortedRun};
 
 use super::super::pack::{Class, Form, FrameRow, HEADER_BYTES, PackTable};
@@ -158,8 +158,10 @@ impl PackRun {
     /// Builds a run in memory; `None` only if the parts do not fit together.
     pub fn build(packs: Vec<Indexed>) -> Option<Self> {
         let mut extra = Extra::default();
-        let mut rows: Vec<[u8; ROW]> = Vec::new();
-        for (index, pack) in packs.iter().enumerate() {
+        let count = |pack: &Indexed| pack.table.objects.len() + pack.contents.len();
+        let mut rows: Vec<[u8; ROW]> = Vec::with_capacity(packs.iter().map(count).sum());
+        // Each table goes as soon as its rows are there.
+        for (index, pack) in packs.into_iter().enumerate() {
             let index = u32::try_from(index).ok()?;
             let mut frames = Vec::with_capacity(pack.table.frames.len() * FRAME);
             let mut offset = HEADER_BYTES;
@@ -200,7 +202,7 @@ impl PackRun {
             }
             extra.push_pack(&pack.name, pack.class, &frames);
         }
-        rows.sort_unstable();
+        sort(&mut rows);
         let builder = RunBuilder::of_rows(ROW, rows.into_flattened());
         Self::open(SortedRun::from_builder(builder, &extra.finish())?)
     }
@@ -384,6 +386,41 @@ impl PackRun {
     }
 }
 
+/// Sorts rows by their bytes. Ids are spread evenly, so of very many each thread takes those that
+/// begin with its share of the numbers.
+fn sort(rows: &mut [[u8; ROW]]) {
+    if rows.len() < SHARED_FROM {
+        rows.sort_unstable_by(compare_hashes);
+        return;
+    }
+    let (low, high) = divide(rows);
+    std::thread::scope(|scope| {
+        scope.spawn(|| low.sort_unstable_by(compare_hashes));
+        high.sort_unstable_by(compare_hashes);
+    });
+}
+
+/// From so many rows on, two threads sort them.
+const SHARED_FROM: usize = 65_536;
+
+/// Brings the rows whose first bit is not set to the front; returns both parts.
+fn divide(rows: &mut [[u8; ROW]]) -> (&mut [[u8; ROW]], &mut [[u8; ROW]]) {
+    let is_low = |row: &[u8; ROW]| row[0] < 0x80;
+    let (mut front, mut back) = (0, rows.len());
+    loop {
+        while front < back && is_low(&rows[front]) {
+            front += 1;
+        }
+        while front < back && !is_low(&rows[back - 1]) {
+            back -= 1;
+        }
+        if front == back {
+            return rows.split_at_mut(front);
+        }
+        rows.swap(front, back - 1);
+    }
+}
+
 fn id_of(row: &[u8]) -> Id {
     let mut id = [0; 32];
     id.copy_from_slice(&row[..32]);
@@ -395,5 +432,47 @@ fn common(a: &Id, b: &Id) -> usize {
     match a.iter().zip(b).position(|(a, b)| a != b) {
         None => 64,
         Some(at) => at * 2 + usize::from((a[at] ^ b[at]) < 16),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Random as _, SeededRandom};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn rows_are_divided_by_their_first_bit(firsts in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let mut rows: Vec<[u8; ROW]> = firsts.iter().map(|&first| [first; ROW]).collect();
+            let (low, high) = divide(&mut rows);
+            prop_assert!(low.iter().all(|row| row[0] < 0x80));
+            prop_assert!(high.iter().all(|row| row[0] >= 0x80));
+            let mut found: Vec<u8> = rows.iter().map(|row| row[0]).collect();
+            let mut firsts = firsts;
+            found.sort_unstable();
+            firsts.sort_unstable();
+            prop_assert_eq!(found, firsts);
+        }
+    }
+
+    #[test]
+    fn very_many_rows_are_sorted_as_few_are() {
+        let random = SeededRandom::new(3);
+        let mut rows: Vec<[u8; ROW]> = Vec::new();
+        for index in 0..SHARED_FROM + 1_000 {
+            let mut row = [0; ROW];
+            row[..16].copy_from_slice(&random.sixteen());
+            if index % 3 == 0 {
+                // Ids that begin alike.
+                let first = row[0];
+                row[..8].fill(first);
+            }
+            rows.push(row);
+        }
+        let mut expected = rows.clone();
+        expected.sort();
+        sort(&mut rows);
+        assert!(rows == expected);
     }
 }
