@@ -95,16 +95,23 @@ impl<'b, 's> Hand<'b, 's> {
         Ok(id)
     }
 
-    /// Records the file `name` of a directory.
+    /// Records the file `name` of a directory, of which the file system said `listed` when the
+    /// directory was looked at.
     pub fn record_file(
         &mut self,
         dir: &dyn Dir,
         name: &[u8],
+        listed: &Stat,
         jobs: &Jobs,
         read: &mut dyn FnMut(u64),
     ) -> Result<Outcome, Error> {
-        for _ in 0..ATTEMPTS {
-            let (file, before) = match dir.open_with_stat(name) {
+        for attempt in 0..=ATTEMPTS {
+            let opened = if attempt == 0 {
+                dir.open_listed(name).map(|file| (file, *listed))
+            } else {
+                dir.open_with_stat(name)
+            };
+            let (file, before) = match opened {
                 Ok(opened) => opened,
                 Err(error) => {
                     return Ok(match error.kind() {
@@ -117,6 +124,8 @@ impl<'b, 's> Hand<'b, 's> {
             };
             let content = match self.read_content(&file, before.size, jobs, read) {
                 Ok(content) => content,
+                // What was listed may be something else by now, which the next attempt tells.
+                Err(Failure::Reading(_)) if attempt == 0 => continue,
                 Err(Failure::Reading(error)) => return Ok(Outcome::Unreadable(error)),
                 Err(Failure::Storing(error)) => return Err(error),
             };
@@ -124,14 +133,10 @@ impl<'b, 's> Hand<'b, 's> {
                 Ok(stat) => stat,
                 Err(error) => return Ok(Outcome::Unreadable(error)),
             };
-            let unchanged = |a: &Stat, b: &Stat| {
-                let times = |stat: &Stat| -> (Time, Time) { (stat.mtime, stat.ctime) };
-                a.size == b.size && times(a) == times(b)
-            };
             if let Some(content) = content
-                && unchanged(&before, &after)
+                && is_unchanged(&before, &after)
             {
-                return Ok(Outcome::Recorded(Recorded { content, stat: before }));
+                return Ok(Outcome::Recorded(Recorded { content, stat: after }));
             }
         }
         Ok(Outcome::Changing)
@@ -359,6 +364,13 @@ impl<'b, 's> Hand<'b, 's> {
         };
         Ok(Some(self.writer.put_manifest(&manifest)?))
     }
+}
+
+/// Whether nothing was written in between, as far as the file system tells. It may be another file
+/// of the same name: what was read is what stands behind `after`.
+fn is_unchanged(before: &Stat, after: &Stat) -> bool {
+    let times = |stat: &Stat| -> (Time, Time) { (stat.mtime, stat.ctime) };
+    before.kind == after.kind && before.size == after.size && times(before) == times(after)
 }
 
 /// Reads a file from front to back and cuts it into segments of whole chunks.

@@ -415,10 +415,11 @@ impl<'s> Recorder<'_, 's> {
                 let mut bytes = 0;
                 let is_large = stat.size > LARGE;
                 self.large.fetch_add(usize::from(is_large), Ordering::Relaxed);
-                let outcome = hand.record_file(&**dir, &change.name, &self.jobs, &mut |read| {
-                    bytes += read;
-                    monitor.advance(0, read);
-                });
+                let outcome =
+                    hand.record_file(&**dir, &change.name, stat, &self.jobs, &mut |read| {
+                        bytes += read;
+                        monitor.advance(0, read);
+                    });
                 self.large.fetch_sub(usize::from(is_large), Ordering::Relaxed);
                 mine.bytes_read += bytes;
                 monitor.advance(1, 0);
