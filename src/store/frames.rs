@@ -14,9 +14,9 @@ use super::Class;
 /// How many bytes of opened frames of metadata are kept: walks through history come back to them.
 const KEEP_METADATA: usize = 64 << 20;
 /// And of content, which is read in about the order in which it was written.
-const KEEP_CONTENT: usize = 24 << 20;
+const KEEP_CONTENT: usize = 12 << 20;
 /// How many bytes of memory wait for the next frames.
-const SPARE_BYTES: usize = 8 << 20;
+const SPARE_BYTES: usize = 4 << 20;
 /// The least memory of a frame that is used again.
 const SMALLEST_BUFFER: usize = 64 << 10;
 /// How many pack files are kept open.
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_was_used_last_stays_and_no_more_is_kept_than_may_be() {
-        for (class, most) in [(Class::Meta, 64), (Class::Near, 24), (Class::Data, 24)] {
+        for (class, most) in [(Class::Meta, 64), (Class::Near, 12), (Class::Data, 12)] {
             let frames = Frames::default();
             let get = |number| frames.get(class, "pack", number);
             for number in 0..=most {

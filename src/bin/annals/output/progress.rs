@@ -69,6 +69,10 @@ impl Progress {
 
     /// Takes the line away, because something else is printed.
     pub(crate) fn pause(&self) {
+        // It is called for every line of output, and mostly there is nothing to take away.
+        if !self.shared.is_drawn.load(Ordering::Relaxed) {
+            return;
+        }
         self.shared.clear(&mut io::stderr().lock());
     }
 
