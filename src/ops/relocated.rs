@@ -72,6 +72,7 @@ pub(super) fn find(
         source: Overlay::new(working.repo),
         walker: Walker::new(working.tree.root.clone()),
         missing: Vec::new(),
+        manifests: HashMap::new(),
         contents: HashMap::new(),
     };
     let mut changes: Vec<Change> = Vec::new();
@@ -108,7 +109,9 @@ struct Search<'w, 'r> {
     walker: Walker,
     /// The sizes of what is gone and was not found again, sorted, each with what it held.
     missing: Vec<(u64, Id)>,
-    /// By their size, the manifests of what is gone, and whose contents they are.
+    /// By its size, the manifests of what is gone and has one.
+    manifests: HashMap<u64, Vec<Id>>,
+    /// Those that were read, each with its content.
     contents: HashMap<u64, Vec<(Id, Id)>>,
 }
 
@@ -160,6 +163,9 @@ impl Search<'_, '_> {
         rest.sort_by_cached_key(|(path, stat)| {
             (!names.contains(path.name()), !self.is_of_its_size(stat.size), path.clone())
         });
+        for (size, manifest) in gone.iter().filter_map(|one| held_by(one)) {
+            self.manifests.entry(size).or_default().push(manifest);
+        }
         let mut bytes = 0;
         for (path, stat) in rest.into_iter().take(MOST_FILES) {
             if self.missing.is_empty() {
@@ -169,7 +175,7 @@ impl Search<'_, '_> {
                 continue;
             }
             bytes += stat.size;
-            let Some(entry) = self.read_one(gone, &path, &stat)? else { continue };
+            let Some(entry) = self.read_one(&path, &stat)? else { continue };
             if let What::File { size, content } | What::Symlink { size, target: content } =
                 &entry.what
                 && let Ok(at) = self.missing.binary_search(&(*size, *content))
@@ -197,12 +203,7 @@ impl Search<'_, '_> {
     }
 
     /// What would be recorded of a file; `None` if it cannot be read.
-    fn read_one(
-        &mut self,
-        gone: &[&Unstaged],
-        path: &RepoPath,
-        stat: &Stat,
-    ) -> Result<Option<Entry>, Error> {
+    fn read_one(&mut self, path: &RepoPath, stat: &Stat) -> Result<Option<Entry>, Error> {
         let Some((parent, name)) = path.split() else { return Ok(None) };
         let Ok(dir) = self.walker.open(&parent) else { return Ok(None) };
         if stat.kind == FileKind::Symlink {
@@ -211,7 +212,7 @@ impl Search<'_, '_> {
             return Ok(Some(entry_of(path, stat, What::Symlink { size, target })));
         }
         let Ok(Some((stat, content))) = hash_file(&*dir, name) else { return Ok(None) };
-        let content = match self.manifest_of(gone, stat.size, &content)? {
+        let content = match self.manifest_of(stat.size, &content)? {
             Some(manifest) => manifest,
             None => {
                 self.source.add_file(content, path.clone(), stat.size);
@@ -222,24 +223,15 @@ impl Search<'_, '_> {
     }
 
     /// The manifest of something that is gone, if this is its content.
-    fn manifest_of(
-        &mut self,
-        gone: &[&Unstaged],
-        size: u64,
-        content: &Id,
-    ) -> Result<Option<Id>, Error> {
+    fn manifest_of(&mut self, size: u64, content: &Id) -> Result<Option<Id>, Error> {
         if content_kind(size) == Kind::Chunk {
             return Ok(None);
         }
         if !self.contents.contains_key(&size) {
             let mut found = Vec::new();
-            for one in gone {
-                if let Some(Known::File { size: its, content: manifest }) = known_of(one)
-                    && *its == size
-                {
-                    let its: Manifest = self.working.repo.store().object(manifest)?;
-                    found.push((*manifest, its.content));
-                }
+            for manifest in self.manifests.remove(&size).unwrap_or_default() {
+                let its: Manifest = self.working.repo.store().object(&manifest)?;
+                found.push((manifest, its.content));
             }
             self.contents.insert(size, found);
         }
