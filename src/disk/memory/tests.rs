@@ -1,3 +1,4 @@
+//! What is left after a power failure, a full disk, and file systems with less to offer.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
