@@ -124,7 +124,7 @@ impl Stream {
             let length = chunk::next(&self.rest[start..], self.sizes);
             let bytes = &self.rest[start..start + length];
             let id = Kind::Chunk.id_of(bytes);
-            writer.put_chunk(Class::Data, Age::Older, id, bytes)?;
+            writer.put_chunk(Class::Data, Age::older(self.size), id, bytes)?;
             let chunk = ChunkRef { id, length: length as u32 };
             if self.size > SPAN_LIMIT {
                 let first = id.as_bytes().first_chunk().copied().unwrap_or_default();

@@ -45,6 +45,7 @@ struct Item {
     id: ObjectId,
     size: u64,
     path: u32,
+    age: Age,
 }
 
 /// What a history has that is not here yet.
@@ -60,8 +61,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Asks git what is reached from `wanted` and not from `known`.
-    pub fn make(git: &Git, wanted: &[ObjectId], known: &[ObjectId]) -> Result<Self, Error> {
+    /// Asks git what is reached from `wanted` and not from `known`. `newest` are the contents of
+    /// the trees that people will look at first.
+    pub fn make(
+        git: &Git,
+        wanted: &[ObjectId],
+        known: &[ObjectId],
+        newest: &HashSet<ObjectId>,
+    ) -> Result<Self, Error> {
         let mut plan = Self::default();
         let mut numbers: HashMap<Box<[u8]>, u32> = HashMap::new();
         git.list(wanted, known, &mut |listed, path| {
@@ -79,7 +86,11 @@ impl Plan {
                             number
                         }
                     };
-                    let item = Item { id: listed.id, size: listed.size, path };
+                    let age = match newest.contains(&listed.id) {
+                        true => Age::Recent,
+                        false => Age::older(listed.size),
+                    };
+                    let item = Item { id: listed.id, size: listed.size, path, age };
                     match listed.kind {
                         Type::Tree => plan.trees.push(item),
                         _ => plan.contents.push(item),
@@ -88,8 +99,21 @@ impl Plan {
             }
         })?;
         drop(numbers);
+        plan.find_recent();
         plan.arrange();
         Ok(plan)
+    }
+
+    /// Of the contents that were replaced last as many are recent as make up the bytes of the
+    /// newest: whoever compares the newest commits needs both.
+    fn find_recent(&mut self) {
+        let newest = self.contents.iter().filter(|item| item.age == Age::Recent);
+        let mut left: u64 = newest.map(|item| item.size).sum();
+        for item in self.contents.iter_mut().filter(|item| item.age != Age::Recent) {
+            let Some(rest) = left.checked_sub(item.size) else { break };
+            left = rest;
+            item.age = Age::Recent;
+        }
     }
 
     /// Sorts by path; the order within a path is by age already.
@@ -159,19 +183,17 @@ pub struct Imported {
     pub odd: Vec<ObjectId>,
 }
 
-/// Reads a planned history into the batch. `commits` are those that are known; `newest` are the
-/// contents of the trees that people will look at first.
+/// Reads a planned history into the batch. `commits` are those that are known.
 pub fn import(
     git: &Git,
     plan: &Plan,
     batch: &Batch<'_>,
     commits: IdMap<Id>,
-    newest: &HashSet<ObjectId>,
     monitor: &dyn Monitor,
 ) -> Result<Imported, Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut imported = Imported { commits, ..Imported::default() };
-    imported.maps.contents = contents(git, plan, batch, newest, threads, monitor)?;
+    imported.maps.contents = contents(git, plan, batch, threads, monitor)?;
     for level in plan.levels() {
         let fresh = trees(git, level, &imported.maps, batch, threads, monitor)?;
         imported.maps.extend(fresh);
@@ -251,7 +273,6 @@ fn contents(
     git: &Git,
     plan: &Plan,
     batch: &Batch<'_>,
-    newest: &HashSet<ObjectId>,
     threads: usize,
     monitor: &dyn Monitor,
 ) -> Result<IdMap<Content>, Error> {
@@ -269,7 +290,6 @@ fn contents(
         let mut hand = ContentHand {
             writer: Arranged::new(batch),
             sketcher: Sketcher::new(),
-            newest,
             found: Vec::new(),
             monitor,
         };
@@ -291,7 +311,6 @@ fn contents(
 struct ContentHand<'a, 'b, 's> {
     writer: Arranged<'b, 's>,
     sketcher: Sketcher,
-    newest: &'a HashSet<ObjectId>,
     found: Vec<(ObjectId, Content)>,
     monitor: &'a dyn Monitor,
 }
@@ -317,10 +336,9 @@ impl ContentHand<'_, '_, '_> {
             pieces.clear();
             let content = content::cut(&bytes, &mut self.sketcher, &mut self.writer, &mut pieces)?;
             self.found.push((item.id, content));
-            let age = if self.newest.contains(&item.id) { Age::Newest } else { Age::Older };
             for (number, piece) in pieces.iter().enumerate() {
                 let start = held.len() + piece.start;
-                order.push((item.path, number, at, age, Piece { start, ..*piece }));
+                order.push((item.path, number, at, item.age, Piece { start, ..*piece }));
             }
             held.extend_from_slice(&bytes);
             self.monitor.advance(1, item.size);

@@ -167,9 +167,10 @@ impl<'a, 'b, 's> TreeHand<'a, 'b, 's> {
             let writer = &mut self.writer.writer;
             content::cut(&bytes, &mut self.sketcher, writer, &mut pieces)?
         };
+        let age = Age::older(content.size);
         for piece in pieces {
             let bytes = &bytes[piece.start..piece.start + piece.length];
-            self.writer.writer.put_chunk(piece.class, Age::Older, piece.id, bytes)?;
+            self.writer.writer.put_chunk(piece.class, age, piece.id, bytes)?;
         }
         self.fresh.contents.insert(*id, content);
         Ok(content)

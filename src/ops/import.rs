@@ -127,9 +127,9 @@ pub fn run(
     let commits = git::known_commits(store, git.hash())?;
     let tips = known_tips(&git, store, &commits)?;
     let wanted: Vec<ObjectId> = chosen.values().map(|one| one.id).collect();
-    let plan = Plan::make(&git, &wanted, &tips.keys().copied().collect::<Vec<_>>())?;
+    let known: Vec<ObjectId> = tips.keys().copied().collect();
+    let plan = Plan::make(&git, &wanted, &known, &newest(&git, &chosen)?)?;
     monitor.begin(Stage::Importing, Some(plan.objects()), Some(plan.bytes()));
-    let newest = newest(&git, &chosen)?;
     let mut outcome = Outcome {
         commits: plan.commits(),
         objects: plan.objects(),
@@ -137,7 +137,7 @@ pub fn run(
         ..Outcome::default()
     };
     let batch = Batch::begin(store)?;
-    let mut imported = git::import(&git, &plan, &batch, commits, &newest, monitor)?;
+    let mut imported = git::import(&git, &plan, &batch, commits, monitor)?;
     let mut edits = Vec::new();
     for (name, one) in &chosen {
         let id = imported.target(&git, &batch, &one.id, one.kind)?.id;

@@ -3,14 +3,16 @@
 //! A first recording writes objects as they are met; whoever has a whole history at hand can do
 //! better, and write it as it would be after being repacked: each kind in frames of its own, the
 //! versions of one path next to each other, compressed thoroughly. The caller brings the order
-//! (kind, path, newest first); the frames are made here. The newest versions stand apart from
-//! older ones, so that a working tree is made from few and short frames.
+//! (kind, path, newest first); the frames are made here. Recent versions stand apart from
+//! older ones, so that a working tree is made from few and short frames. Older content is wanted
+//! rarely and has many versions: the longer its files, the longer its frames.
 
 use crate::hash::{Id, Kind};
+use crate::object::manifest::SMALL;
 use crate::object::{Manifest, Sink};
 
 use super::batch::Batch;
-use super::pack::{Frame, FrameBuilder, Level, MOST_FRAME_BYTES, frame};
+use super::pack::{Frame, FrameBuilder, Level, MOST_ARCHIVE_FRAME_BYTES, MOST_FRAME_BYTES, frame};
 use super::{Class, Error};
 
 /// Chunks of at least so many bytes stand alone if they do not compress.
@@ -18,13 +20,29 @@ const ALONE_BYTES: usize = 32 << 10;
 /// A frame has at most so many objects: a pack must have room for a few frames.
 const FRAME_OBJECTS: usize = 8_192;
 
-/// How old a version of a file is.
+/// How old a version of a file is, and for older ones how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
-    /// It is what a working tree would have.
-    Newest,
+    /// It is what a working tree would have, or would have had lately.
+    Recent,
     /// It has been replaced, or is gone.
-    Older,
+    Older(Length),
+}
+
+/// How long content is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// At most 16 KiB.
+    Small,
+    /// Longer.
+    Long,
+}
+
+impl Age {
+    /// Of content of so many bytes that is not the newest.
+    pub fn older(size: u64) -> Self {
+        Self::Older(if size <= SMALL { Length::Small } else { Length::Long })
+    }
 }
 
 /// What shares frames.
@@ -34,21 +52,25 @@ enum Lane {
     Trees,
     Manifests,
     Lists,
-    NewestNear,
+    RecentNear,
     OlderNear,
-    NewestData,
+    LongNear,
+    RecentData,
     OlderData,
+    LongData,
 }
 
-const LANES: usize = 8;
+const LANES: usize = 10;
 
 impl Lane {
     fn of_chunk(class: Class, age: Age) -> Self {
         match (class, age) {
-            (Class::Near, Age::Newest) => Self::NewestNear,
-            (Class::Near, Age::Older) => Self::OlderNear,
-            (_, Age::Newest) => Self::NewestData,
-            (_, Age::Older) => Self::OlderData,
+            (Class::Near, Age::Recent) => Self::RecentNear,
+            (Class::Near, Age::Older(Length::Small)) => Self::OlderNear,
+            (Class::Near, Age::Older(Length::Long)) => Self::LongNear,
+            (_, Age::Recent) => Self::RecentData,
+            (_, Age::Older(Length::Small)) => Self::OlderData,
+            (_, Age::Older(Length::Long)) => Self::LongData,
         }
     }
 
@@ -67,10 +89,12 @@ impl Lane {
             Self::Trees,
             Self::Manifests,
             Self::Lists,
-            Self::NewestNear,
+            Self::RecentNear,
             Self::OlderNear,
-            Self::NewestData,
+            Self::LongNear,
+            Self::RecentData,
             Self::OlderData,
+            Self::LongData,
         ]
     }
 
@@ -78,16 +102,16 @@ impl Lane {
         match self {
             Self::Commits | Self::Trees | Self::Manifests => Class::Meta,
             Self::Lists => Class::List,
-            Self::NewestNear | Self::OlderNear => Class::Near,
-            Self::NewestData | Self::OlderData => Class::Data,
+            Self::RecentNear | Self::OlderNear | Self::LongNear => Class::Near,
+            Self::RecentData | Self::OlderData | Self::LongData => Class::Data,
         }
     }
 
     /// A frame is finished before it would have more bytes than this.
     fn frame_bytes(self) -> usize {
         match self {
-            Self::Commits => 256 << 10,
             Self::OlderNear | Self::OlderData => MOST_FRAME_BYTES,
+            Self::LongNear | Self::LongData => MOST_ARCHIVE_FRAME_BYTES,
             _ => 1 << 20,
         }
     }
@@ -181,5 +205,78 @@ impl Sink for Arranged<'_, '_> {
         let id = kind.id_of(&bytes);
         self.put_known(kind, id, &bytes)?;
         Ok(id)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::{Env, SeededRandom, SteppingClock, Time};
+    use crate::disk::{Disk, MemoryDisk};
+    use crate::store::publish::ARCHIVE;
+    use crate::store::{Publication, Store};
+
+    /// Versions of one file, each a little different.
+    fn versions(count: usize, bytes: usize) -> Vec<Vec<u8>> {
+        let mut version = vec![0; bytes];
+        blake3::Hasher::new().finalize_xof().fill(&mut version);
+        version.iter_mut().for_each(|byte| *byte = b'a' + *byte % 16);
+        let edited = (0..count).map(|number| {
+            version[number] ^= 1;
+            version.clone()
+        });
+        edited.collect()
+    }
+
+    fn store() -> (MemoryDisk, Store) {
+        let disk = MemoryDisk::new();
+        let env = Env {
+            clock: Arc::new(SteppingClock::new(Time::from_seconds(1), 1)),
+            random: Arc::new(SeededRandom::new(1)),
+        };
+        let store = Store::create(disk.create(Path::new("/s")).unwrap(), env).unwrap();
+        (disk, store)
+    }
+
+    fn put(store: &Store, age: Age, versions: &[Vec<u8>]) {
+        let batch = Batch::begin(store).unwrap();
+        let mut writer = Arranged::new(&batch);
+        for version in versions {
+            writer.put_chunk(Class::Near, age, Kind::Chunk.id_of(version), version).unwrap();
+        }
+        writer.flush().unwrap();
+        drop(writer);
+        store.publish(Publication::new("test", "A").with_packs(batch.seal().unwrap())).unwrap();
+    }
+
+    #[test]
+    fn many_versions_of_a_long_file_share_a_long_frame_and_older_programs_are_told() {
+        let (disk, store) = store();
+        let older = versions(150, 60_000);
+        put(&store, Age::older(10_000), &older);
+        assert_eq!(store.state().required.get(ARCHIVE), None);
+        let in_short_frames: u64 = store.state().packs.values().map(|pack| pack.bytes).sum();
+        let (_, long) = self::store();
+        put(&long, Age::older(60_000), &older);
+        assert_eq!(long.state().required.get(ARCHIVE), Some(&true));
+        let in_long_frames: u64 = long.state().packs.values().map(|pack| pack.bytes).sum();
+        assert!(in_long_frames + 50_000 < in_short_frames, "{in_long_frames} {in_short_frames}");
+        for version in &older {
+            let id = Kind::Chunk.id_of(version);
+            assert_eq!(*long.read(Kind::Chunk, &id).unwrap(), version[..]);
+            assert_eq!(*store.read(Kind::Chunk, &id).unwrap(), version[..]);
+        }
+        drop(disk);
+    }
+
+    #[test]
+    fn what_fits_into_short_frames_is_no_archive() {
+        let (_disk, store) = store();
+        put(&store, Age::older(60_000), &versions(20, 60_000));
+        assert_eq!(store.state().required.get(ARCHIVE), None);
     }
 }

@@ -76,7 +76,7 @@ pub struct Batch<'s> {
     pack_bytes: u64,
     known: Vec<Mutex<Known>>,
     relied: Mutex<BTreeSet<String>>,
-    open: [Mutex<Option<Open>>; 4],
+    open: [Mutex<Option<Open>>; SLOTS],
     closing: Mutex<Vec<JoinHandle<io::Result<Finished>>>>,
     finished: Mutex<Vec<Finished>>,
     /// Content ids of manifests that were put, with the manifests' ids.
@@ -86,6 +86,18 @@ pub struct Batch<'s> {
     is_first: AtomicBool,
     made: Mutex<Made>,
     blocks: Blocks,
+}
+
+/// Of each class a pack may be open, and of each class of content an archive.
+const SLOTS: usize = 6;
+
+/// The slot of a pack that is being written.
+fn slot(class: Class, is_archive: bool) -> usize {
+    match (class, is_archive) {
+        (Class::Near, true) => 4,
+        (Class::Data, true) => 5,
+        _ => class as usize,
+    }
 }
 
 /// A pack that is being written.
@@ -125,6 +137,8 @@ pub struct Sealed {
     pub(super) relied: BTreeSet<String>,
     pub(super) base: u64,
     pub(super) session: Option<String>,
+    /// Whether some of the packs are archives.
+    pub(super) has_archives: bool,
     folder: String,
     /// Held until the packs are published: then the session's folder goes.
     lock: Option<Lock>,
@@ -255,12 +269,13 @@ impl<'s> Batch<'s> {
             made.bytes += u64::from(frame.row.raw);
             made.stored += u64::from(frame.row.stored);
         }
-        let mut open = locked(&self.open[class as usize]);
+        let is_archive = frame.row.raw as usize > frame::MOST_FRAME_BYTES;
+        let mut open = locked(&self.open[slot(class, is_archive)]);
         if let Some(full) = open.take_if(|open| !open.writer.has_room_for(frame.objects.len())) {
             self.close_in_background(full);
         }
         if open.is_none() {
-            *open = Some(self.create_pack(class)?);
+            *open = Some(self.create_pack(class, is_archive)?);
         }
         if let Some(current) = &mut *open {
             current.writer.push(frame).map_err(Error::io("write", &current.path))?;
@@ -271,16 +286,12 @@ impl<'s> Batch<'s> {
         Ok(())
     }
 
-    pub(super) fn create_writer(&self, class: Class) -> Result<(String, PackWriter), Error> {
+    fn create_pack(&self, class: Class, is_archive: bool) -> Result<Open, Error> {
         let name = hex(&self.store.env.random.sixteen());
         let path = format!("tmp/{}/{name}.pack", self.session);
-        let writer = PackWriter::create(&*self.store.dir, &path, class, &self.blocks)
+        let create = if is_archive { PackWriter::create_archive } else { PackWriter::create };
+        let writer = create(&*self.store.dir, &path, class, &self.blocks)
             .map_err(Error::io("create", &path))?;
-        Ok((path, writer))
-    }
-
-    fn create_pack(&self, class: Class) -> Result<Open, Error> {
-        let (path, writer) = self.create_writer(class)?;
         Ok(Open { path, writer })
     }
 
@@ -319,9 +330,12 @@ impl<'s> Batch<'s> {
     }
 
     fn finish_class(&self, class: Class) -> Result<(), Error> {
-        if let Some(Open { path, writer }) = locked(&self.open[class as usize]).take() {
-            let written = writer.finish().map_err(Error::io("write", &path))?;
-            locked(&self.finished).push(Finished { path, written, table: None });
+        let slots = BTreeSet::from([slot(class, false), slot(class, true)]);
+        for slot in slots {
+            if let Some(Open { path, writer }) = locked(&self.open[slot]).take() {
+                let written = writer.finish().map_err(Error::io("write", &path))?;
+                locked(&self.finished).push(Finished { path, written, table: None });
+            }
         }
         Ok(())
     }
@@ -364,6 +378,7 @@ impl<'s> Batch<'s> {
         if finished.is_empty() {
             return Ok(());
         }
+        let has_archives = finished.iter().any(|finished| finished.written.is_archive);
         let placed = self.place(finished, Some(&self.session))?;
         let sealed = Sealed {
             packs: placed.iter().map(|(info, _)| info.clone()).collect(),
@@ -372,6 +387,7 @@ impl<'s> Batch<'s> {
             relied: locked(&self.relied).clone(),
             base: self.base.number,
             session: None,
+            has_archives,
             folder: String::new(),
             lock: None,
             made: Made::default(),
@@ -458,6 +474,7 @@ impl<'s> Batch<'s> {
         let finished = std::mem::take(&mut *locked(&self.finished));
         let temporary: Vec<String> =
             finished.iter().map(|finished| finished.path.clone()).collect();
+        let has_archives = finished.iter().any(|finished| finished.written.is_archive);
         let placed = self.place(finished, None)?;
         let mut removed = Vec::new();
         for (path, names) in merges {
@@ -473,6 +490,7 @@ impl<'s> Batch<'s> {
             relied: std::mem::take(&mut *locked(&self.relied)),
             base: self.base.number,
             session: has_listed.then(|| self.session.clone()),
+            has_archives,
             folder: format!("tmp/{}", self.session),
             lock: self.lock.take(),
             made: *locked(&self.made),
@@ -494,7 +512,7 @@ impl<'s> Batch<'s> {
         };
         // Metadata is merged last, when the tables of all others were put.
         let tables: BTreeSet<Id> = finished.iter().filter_map(|one| one.table).collect();
-        let (path, writer) = self.create_writer(class)?;
+        let Open { path, writer } = self.create_pack(class, false)?;
         let own_paths: Vec<String> = own.iter().map(|&at| finished[at].path.clone()).collect();
         let merged =
             super::consolidate::merge(self.store, writer, class, &plan, &own_paths, &tables)?;

@@ -15,6 +15,9 @@ use super::Class;
 const KEEP_METADATA: usize = 64 << 20;
 /// And of content, which is read in about the order in which it was written.
 const KEEP_CONTENT: usize = 12 << 20;
+/// So many frames of each are kept however long they are: threads read one each, and long frames
+/// take long to open.
+const KEEP_FRAMES: usize = 4;
 /// How many bytes of memory wait for the next frames.
 const SPARE_BYTES: usize = 4 << 20;
 /// The least memory of a frame that is used again.
@@ -150,7 +153,7 @@ impl Frames {
             cache.bytes -= old.len();
             thrown_away.push(old);
         }
-        while cache.bytes > most {
+        while cache.bytes > most && cache.frames.len() > KEEP_FRAMES {
             let Some((_, oldest)) = cache.used.pop_first() else { break };
             if let Some((old, _)) = cache.frames.remove(&oldest) {
                 cache.bytes -= old.len();

@@ -39,7 +39,7 @@ use frames::Frames;
 use journal::Journal;
 use lookup::Indexed;
 
-pub use arranged::{Age, Arranged};
+pub use arranged::{Age, Arranged, Length};
 pub use batch::{Batch, Made, Sealed, Writer};
 pub use contents::{read_content, read_small};
 pub use error::Error;

@@ -16,6 +16,9 @@ use super::batch::remove_folder;
 use super::journal::Slot;
 use super::{Effect, Error, Identity, Record, Sealed, State, Store, Target, pack_path};
 
+/// Whoever does not know this feature cannot read long frames.
+pub(super) const ARCHIVE: &str = "archive";
+
 /// A move of one ref, if it is where it is thought to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefEdit {
@@ -233,7 +236,9 @@ impl Store {
             effects.push(Effect::Skips { number, hash });
             number += 1;
         }
-        for (reading, feature) in &publication.features {
+        let archives = publication.sealed.as_ref().filter(|sealed| sealed.has_archives);
+        let archives = archives.map(|_| (true, ARCHIVE.to_owned()));
+        for (reading, feature) in publication.features.iter().chain(&archives) {
             if state.required.get(feature).is_none_or(|known| !known && *reading) {
                 effects.push(Effect::Require { reading: *reading, feature: feature.clone() });
             }

@@ -150,7 +150,7 @@ impl Store {
                 file
             }
         };
-        let limit = frame::MOST_FRAME_BYTES as u32 + 1024;
+        let limit = frame::MOST_ARCHIVE_FRAME_BYTES as u32 + 1024;
         if place.stored > limit || place.raw > limit {
             return Err(Failure::Corrupt);
         }

@@ -544,9 +544,13 @@ fn every_truncation_and_every_flipped_byte_of_a_pack_is_damage() {
 
 /// A pack with this table and these frames, whose hash is right.
 fn forged_pack(class: u8, frames: &[u8], table: &[u8]) -> Vec<u8> {
+    forged_pack_or_archive(class, 0, frames, table)
+}
+
+fn forged_pack_or_archive(class: u8, archive: u8, frames: &[u8], table: &[u8]) -> Vec<u8> {
     let mut bytes = b"ANNLPACK\x01".to_vec();
-    bytes.push(class);
-    bytes.extend([0; 6]);
+    bytes.extend([class, archive]);
+    bytes.extend([0; 5]);
     bytes.extend_from_slice(frames);
     let at = bytes.len() as u64;
     bytes.extend_from_slice(table);
@@ -595,6 +599,31 @@ fn a_forged_pack_with_a_right_hash_is_damage_all_the_same() {
         bad("frames that are not there", 3, &integer(lie));
         bad("objects that are not there", 3, &[&good[..5], &integer(lie)].concat());
     }
+}
+
+#[test]
+fn only_an_archive_has_long_frames_and_even_these_have_an_end() {
+    let chunk = vec![7u8; 4 << 20];
+    let table = |count: u32, raw: u32, stored: usize| {
+        let frames =
+            vec![FrameRow { form: Form::Zstd, stored: stored as u32, raw, objects: count }];
+        let objects =
+            vec![ObjectRow { kind: 1, id: hash(&chunk), length: 4 << 20 }; count as usize];
+        codec::encode(&PackTable { frames, objects })
+    };
+    for (count, is_good) in [(1, [true, true]), (2, [false, true]), (4, [false, true])] {
+        let stored = zstd::bulk::compress(&chunk.repeat(count), 3).unwrap();
+        let table = table(count as u32, (count as u32) << 22, stored.len());
+        for archive in [0, 1] {
+            let damage = damage_of(&forged_pack_or_archive(4, archive, &stored, &table));
+            assert_eq!(damage.is_empty(), is_good[usize::from(archive)], "{count} {damage:?}");
+        }
+        assert!(!damage_of(&forged_pack_or_archive(4, 2, &stored, &table)).is_empty());
+    }
+    let stored = zstd::bulk::compress(&chunk.repeat(5), 3).unwrap();
+    let bytes = forged_pack_or_archive(4, 1, &stored, &table(5, 5 << 22, stored.len()));
+    let (damage, peak) = memory::peak(|| damage_of(&bytes));
+    assert!(!damage.is_empty() && peak <= memory::MOST, "{damage:?} {peak}");
 }
 
 #[test]

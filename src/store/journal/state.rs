@@ -16,7 +16,7 @@ pub const CHECKPOINT_EVERY: u64 = 256;
 const MAGIC: &str = "annals-checkpoint 1";
 
 /// The features this program knows; a record may require one by name.
-const FEATURES: &[&str] = &["conflicts"];
+const FEATURES: &[&str] = &["archive", "conflicts"];
 
 /// Refs, packs and the rest, as of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer};
+use zstd::zstd_safe::{CParameter, DCtx, InBuffer, OutBuffer};
 
 use crate::hash::{Id, Kind};
 
@@ -14,6 +14,8 @@ use super::{Damage, Form, FrameRow, ObjectRow};
 
 /// The most bytes of the objects of one frame.
 pub const MOST_FRAME_BYTES: usize = 4 << 20;
+/// The same in an archive.
+pub const MOST_ARCHIVE_FRAME_BYTES: usize = 16 << 20;
 
 /// How hard to compress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +116,7 @@ impl FrameBuilder {
             std::mem::swap(&mut self.raw, &mut self.stored);
         }
         let raw = if is_smaller { self.raw.len() } else { self.stored.len() };
-        let length = |bytes: usize| u32::try_from(bytes).expect("frames are at most 4 MiB");
+        let length = |bytes: usize| u32::try_from(bytes).expect("frames are at most 16 MiB");
         let row = FrameRow {
             form: if is_smaller { Form::Zstd } else { Form::Raw },
             stored: length(self.stored.len()),
@@ -129,7 +131,11 @@ impl FrameBuilder {
     fn compress(&mut self, level: Level) -> bool {
         self.stored.clear();
         self.stored.reserve(zstd::zstd_safe::compress_bound(self.raw.len()));
-        let compressed = with_compressor(level, |compressor| {
+        let reach = match level {
+            Level::Thorough if self.raw.len() > FAR_FROM => Reach::Far,
+            _ => Reach::Near,
+        };
+        let compressed = with_compressor(level, reach, |compressor| {
             compressor.compress_to_buffer(&self.raw, &mut self.stored)
         });
         compressed.is_ok() && self.stored.len() < self.raw.len()
@@ -169,26 +175,49 @@ fn probe(sample: &[u8]) -> bool {
     })
 }
 
+/// Longer frames are searched for what is alike far apart: versions of one file.
+const FAR_FROM: usize = 1 << 20;
+/// So far, as a power of two: a whole archive frame.
+const FAR_WINDOW: u32 = 24;
+
+/// How far apart things that are alike are looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Near,
+    Far,
+}
+
+type Compressor = zstd::bulk::Compressor<'static>;
+
+fn compressor(level: Level, reach: Reach) -> std::io::Result<Compressor> {
+    let mut compressor = Compressor::new(level.number())?;
+    if reach == Reach::Far {
+        compressor.set_parameter(CParameter::EnableLongDistanceMatching(true))?;
+        compressor.set_parameter(CParameter::WindowLog(FAR_WINDOW))?;
+    }
+    Ok(compressor)
+}
+
 fn with_compressor<T>(
     level: Level,
-    work: impl FnOnce(&mut zstd::bulk::Compressor<'static>) -> std::io::Result<T>,
+    reach: Reach,
+    work: impl FnOnce(&mut Compressor) -> std::io::Result<T>,
 ) -> std::io::Result<T> {
     thread_local! {
-        static COMPRESSORS: RefCell<Vec<(i32, zstd::bulk::Compressor<'static>)>> =
+        static COMPRESSORS: RefCell<Vec<(Level, Reach, Compressor)>> =
             const { RefCell::new(Vec::new()) };
     }
     COMPRESSORS.with_borrow_mut(|compressors| {
-        let number = level.number();
-        if !compressors.iter().any(|(level, _)| *level == number) {
-            compressors.push((number, zstd::bulk::Compressor::new(number)?));
+        if !compressors.iter().any(|known| (known.0, known.1) == (level, reach)) {
+            compressors.push((level, reach, compressor(level, reach)?));
         }
-        let found = compressors.iter_mut().find(|(level, _)| *level == number);
-        work(&mut found.expect("it was added above").1)
+        let found = compressors.iter_mut().find(|known| (known.0, known.1) == (level, reach));
+        work(&mut found.expect("it was added above").2)
     })
 }
 
 /// The bytes of a frame's objects. Never allocates more than the row says, which the table has
-/// been checked to keep below [`MOST_FRAME_BYTES`].
+/// been checked to keep below [`MOST_ARCHIVE_FRAME_BYTES`].
 pub(crate) fn open(stored: &[u8], row: &FrameRow, index: usize) -> Result<Vec<u8>, Damage> {
     let mut raw = Vec::new();
     open_into(stored, row, index, &mut raw)?;
@@ -203,7 +232,7 @@ pub(crate) fn open_into(
     into: &mut Vec<u8>,
 ) -> Result<(), Damage> {
     let raw = row.raw as usize;
-    if stored.len() != row.stored as usize || raw > MOST_FRAME_BYTES {
+    if stored.len() != row.stored as usize || raw > MOST_ARCHIVE_FRAME_BYTES {
         return Err(Damage::Frame(index));
     }
     match row.form {
@@ -239,7 +268,8 @@ pub(crate) fn open_start(
     into: &mut [u8],
 ) -> Result<(), Damage> {
     let raw = row.raw as usize;
-    if stored.len() != row.stored as usize || into.len() > raw || raw > MOST_FRAME_BYTES {
+    if stored.len() != row.stored as usize || into.len() > raw || raw > MOST_ARCHIVE_FRAME_BYTES
+    {
         return Err(Damage::Frame(index));
     }
     if row.form == Form::Raw {

@@ -7,7 +7,7 @@
 //! A frame is one or more objects compressed as one, or left as they are. The table says what each
 //! frame holds, in order. The trailer says where the table is and ends with the BLAKE3 of
 //! everything before it. A pack is written beside, synced and renamed: it is complete or it is not
-//! there.
+//! there. An archive is a pack whose frames may be longer: for content that is rarely read.
 
 pub(crate) mod frame;
 mod reader;
@@ -20,7 +20,7 @@ use crate::codec::{self, Decode, Encode, Validate};
 use crate::hash::{Id, Kind};
 use crate::object::{MOST_OBJECTS, Table, TableRow};
 
-pub use frame::{Frame, FrameBuilder, Level, MOST_FRAME_BYTES};
+pub use frame::{Frame, FrameBuilder, Level, MOST_ARCHIVE_FRAME_BYTES, MOST_FRAME_BYTES};
 pub use reader::{Outcome, PackReader, check_pack, read_table};
 pub use stream::Blocks;
 pub use writer::{PackWriter, Written};
@@ -81,6 +81,8 @@ impl Class {
 pub const MAGIC: [u8; 8] = *b"ANNLPACK";
 /// The version that is written.
 pub const VERSION: u8 = 1;
+/// Where the header says whether a pack is an archive: 1 if it is, else 0.
+const ARCHIVE_AT: usize = 10;
 /// Length of the header in bytes.
 pub const HEADER_BYTES: u64 = 16;
 /// The longest table: 65,536 frames of one object each, with every number as long as it gets.
@@ -146,6 +148,13 @@ impl PackTable {
     }
 }
 
+impl PackTable {
+    /// Whether a frame is longer than those of packs that are no archives.
+    fn has_long_frames(&self) -> bool {
+        self.frames.iter().any(|frame| frame.raw as usize > MOST_FRAME_BYTES)
+    }
+}
+
 impl Validate for PackTable {
     fn validate(&self) -> Result<(), codec::Error> {
         if self.frames.is_empty() || self.objects.len() > MOST_OBJECTS {
@@ -153,7 +162,7 @@ impl Validate for PackTable {
         }
         let mut objects = self.objects.iter();
         for frame in &self.frames {
-            if u64::from(frame.raw) > MOST_FRAME_BYTES as u64 || frame.objects == 0 {
+            if u64::from(frame.raw) > MOST_ARCHIVE_FRAME_BYTES as u64 || frame.objects == 0 {
                 return Err(codec::Error::Invalid("a frame is empty or too long"));
             }
             if frame.form == Form::Raw && frame.raw != frame.stored {

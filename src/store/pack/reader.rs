@@ -7,8 +7,8 @@ use crate::disk::FileRef;
 use crate::hash::{ContentHasher, Id, Kind};
 
 use super::{
-    Class, Damage, FrameRow, HEADER_BYTES, MAGIC, MOST_TABLE_BYTES, PackTable, TRAILER_BYTES,
-    VERSION, frame,
+    ARCHIVE_AT, Class, Damage, FrameRow, HEADER_BYTES, MAGIC, MOST_TABLE_BYTES, PackTable,
+    TRAILER_BYTES, VERSION, frame,
 };
 
 /// What is known of a pack from its last bytes.
@@ -45,7 +45,12 @@ pub fn read_table(file: FileRef) -> Outcome<PackReader> {
     let Some(class) = Class::ALL.into_iter().find(|class| class.number() == header[9]) else {
         return Ok(Err(Damage::Shape("it is of an unknown class")));
     };
-    if header[10..].iter().any(|&byte| byte != 0) {
+    let is_archive = match header[ARCHIVE_AT] {
+        0 => false,
+        1 => true,
+        _ => return Ok(Err(Damage::Shape("its header says what it cannot be"))),
+    };
+    if header[ARCHIVE_AT + 1..].iter().any(|&byte| byte != 0) {
         return Ok(Err(Damage::Shape("its header has bytes that should be zero")));
     }
     let mut trailer = [0; TRAILER_BYTES as usize];
@@ -71,6 +76,9 @@ pub fn read_table(file: FileRef) -> Outcome<PackReader> {
         Ok(table) => table,
         Err(error) => return Ok(Err(Damage::Table(error))),
     };
+    if table.has_long_frames() && !is_archive {
+        return Ok(Err(Damage::Shape("a frame is too long")));
+    }
     let stored: u64 = table.frames.iter().map(|frame| u64::from(frame.stored)).sum();
     if HEADER_BYTES + stored != offset {
         return Ok(Err(Damage::Shape("its frames and its table do not meet")));

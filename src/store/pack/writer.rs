@@ -8,12 +8,15 @@ use crate::hash::Id;
 use crate::object::MOST_OBJECTS;
 
 use super::stream::{Blocks, Stream};
-use super::{Class, Frame, HEADER_BYTES, MAGIC, ObjectRow, PackTable, VERSION};
+use super::{
+    ARCHIVE_AT, Class, Frame, HEADER_BYTES, MAGIC, MOST_FRAME_BYTES, ObjectRow, PackTable, VERSION,
+};
 
 /// A pack being written into a temporary file.
 #[derive(Debug)]
 pub struct PackWriter {
     class: Class,
+    is_archive: bool,
     stream: Stream,
     table: PackTable,
 }
@@ -23,6 +26,8 @@ pub struct PackWriter {
 pub struct Written {
     /// What it holds.
     pub class: Class,
+    /// Whether its frames may be long.
+    pub is_archive: bool,
     /// The hash it ends with.
     pub hash: Id,
     /// Its length in bytes.
@@ -34,13 +39,34 @@ pub struct Written {
 impl PackWriter {
     /// Begins a pack in the new file `path`.
     pub fn create(dir: &dyn Dir, path: &str, class: Class, blocks: &Blocks) -> io::Result<Self> {
+        Self::begin(dir, path, class, blocks, false)
+    }
+
+    /// Begins an archive in the new file `path`.
+    pub fn create_archive(
+        dir: &dyn Dir,
+        path: &str,
+        class: Class,
+        blocks: &Blocks,
+    ) -> io::Result<Self> {
+        Self::begin(dir, path, class, blocks, true)
+    }
+
+    fn begin(
+        dir: &dyn Dir,
+        path: &str,
+        class: Class,
+        blocks: &Blocks,
+        is_archive: bool,
+    ) -> io::Result<Self> {
         let mut stream = Stream::new(dir.create(path.as_bytes(), 0o444)?, blocks.clone());
         let mut header = [0; HEADER_BYTES as usize];
         header[..8].copy_from_slice(&MAGIC);
         header[8] = VERSION;
         header[9] = class.number();
+        header[ARCHIVE_AT] = u8::from(is_archive);
         stream.write(&header)?;
-        Ok(Self { class, stream, table: PackTable::default() })
+        Ok(Self { class, is_archive, stream, table: PackTable::default() })
     }
 
     /// What it holds.
@@ -58,8 +84,9 @@ impl PackWriter {
         self.table.objects.len() + objects <= MOST_OBJECTS
     }
 
-    /// Appends a frame. An error may be of an earlier one.
+    /// Appends a frame. Long ones belong into archives. An error may be of an earlier one.
     pub fn push(&mut self, frame: &Frame<'_>) -> io::Result<()> {
+        debug_assert!(self.is_archive || frame.row.raw as usize <= MOST_FRAME_BYTES);
         self.stream.write(frame.stored)?;
         self.table.frames.push(frame.row);
         self.table.objects.extend_from_slice(&frame.objects);
@@ -78,7 +105,8 @@ impl PackWriter {
         self.stream.write(&table)?;
         self.stream.write(&offset.to_le_bytes())?;
         self.stream.write(&(table.len() as u64).to_le_bytes())?;
-        let (hash, bytes) = self.stream.finish()?;
-        Ok(Written { class: self.class, hash, bytes, table: self.table })
+        let Self { class, is_archive, stream, table } = self;
+        let (hash, bytes) = stream.finish()?;
+        Ok(Written { class, is_archive, hash, bytes, table })
     }
 }
