@@ -5,28 +5,30 @@
 //! it had. What was made in Annals becomes what git would write; what git has no place for is left
 //! out and named. Both are a function of the objects alone.
 //!
-//! Contents are read in the order in which they are stored, then trees and commits are made, those
-//! of parents first. What did not change since a commit that git has is not read here: git's own
+//! Contents are read in about the order in which they are stored, then trees and commits are made,
+//! those of parents first. What did not change since a commit that git has is not read here: git's own
 //! tree says what it is called there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 use std::process::Stdio;
+use std::sync::{Arc, mpsc};
 
 use gix_hash::ObjectId;
 
 use crate::diff;
 use crate::hash::{Id, Kind};
-use crate::object::manifest::ListCursor;
 use crate::object::tree::{Cursor, Head};
-use crate::object::{Chunks, Commit, Entry, Header, Manifest, Source, Tag, What};
+use crate::object::{Commit, Entry, Header, Node, Source, Tag, What};
 use crate::path::Pathspec;
 use crate::progress::Monitor;
-use crate::store::{self, Store, content_kind, read_content};
+use crate::store::{self, Store, read_content};
 
 use super::Error;
 use super::convert;
+use super::gather::{self, Wanted};
 use super::ids::IdMap;
+use super::leaves::{GitEntry, Leaves, Part};
 use super::pack::PackStream;
 use super::pipe::{Git, Process, Reader};
 use super::raw::{self, Mode, Type};
@@ -53,6 +55,7 @@ pub struct Exporter<'a> {
     git: &'a Git,
     contents: HashMap<Id, ObjectId>,
     trees: HashMap<(Id, Purpose), ObjectId>,
+    leaves: Leaves,
     pack: PackStream<'a>,
     writes: bool,
     /// Whether some of what is needed is known to git alone.
@@ -64,7 +67,7 @@ pub struct Exporter<'a> {
 
 /// For whom a tree is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Purpose {
+pub(super) enum Purpose {
     /// For a commit that came from git: everything stays.
     Faithful,
     /// For one made in Annals: what git refuses is left out.
@@ -131,6 +134,7 @@ impl<'a> Exporter<'a> {
             git,
             contents: HashMap::new(),
             trees: HashMap::new(),
+            leaves: Leaves::default(),
             pack: PackStream::new(git),
             writes: true,
             uses_bases: true,
@@ -146,7 +150,7 @@ impl<'a> Exporter<'a> {
 
     /// Hands everything over to git; how many objects were written.
     pub fn finish(&mut self) -> Result<u64, Error> {
-        self.pack.flush()?;
+        self.pack.finish()?;
         Ok(self.pack.written)
     }
 
@@ -174,15 +178,111 @@ impl<'a> Exporter<'a> {
         Ok(found.map(|id| Written { id, tree: raw.tree, ours: commit.tree, odd }))
     }
 
-    /// Writes the contents that these commits have and the commits before them have not, in the
-    /// order in which they are stored.
+    /// Writes the contents that these trees have and the trees before them have not, in the order
+    /// in which they are stored.
     pub fn contents(
         &mut self,
-        commits: &[(Id, Option<Id>)],
+        trees: &[(Id, Option<Id>)],
         monitor: &dyn Monitor,
     ) -> Result<(), Error> {
-        let mut wanted: HashMap<Id, (u64, Vec<u8>)> = HashMap::new();
-        for (tree, before) in commits {
+        let mut wanted = self.wanted(trees)?;
+        let mut absent: BTreeSet<Vec<u8>> = BTreeSet::new();
+        let (lookup, state) = (self.store.lookup(), self.store.state());
+        let mut packs: BTreeMap<String, u32> = BTreeMap::new();
+        let mut order: Vec<(Vec<Spot>, Wanted)> = Vec::new();
+        for one in wanted.drain(..) {
+            // Versions that share their first chunks are told apart by those after.
+            let mut places = Vec::new();
+            for id in gather::chunks_of(self.store, &one.id, one.size)? {
+                let place = lookup.find(&state, Kind::Chunk, &id);
+                if place.is_none() && id != Id::EMPTY {
+                    absent.insert(one.path.clone());
+                }
+                places.push(place.map(|place| {
+                    let next = packs.len() as u32;
+                    (*packs.entry(place.pack).or_insert(next), place.frame, place.offset)
+                }));
+            }
+            order.push((places, one));
+        }
+        if !absent.is_empty() {
+            return Err(Error::NotHere { paths: absent.into_iter().collect() });
+        }
+        order.sort_unstable_by(|a, b| (&a.0, a.1.id).cmp(&(&b.0, b.1.id)));
+        let wanted: Vec<Wanted> = order.into_iter().map(|(_, one)| one).collect();
+        let groups = gather::groups(&wanted, STREAMED_FROM);
+        let store = self.store;
+        std::thread::scope(|scope| {
+            // One group is read while the one before it is written.
+            let (sender, read) = mpsc::sync_channel(0);
+            scope.spawn(move || {
+                for group in groups {
+                    let found = match group {
+                        [one] if one.size > STREAMED_FROM => Ok(vec![(one, None)]),
+                        _ => gather::read(store, group),
+                    };
+                    let is_last = found.is_err();
+                    if sender.send(found).is_err() || is_last {
+                        return;
+                    }
+                }
+            });
+            for group in read {
+                for (one, bytes) in group? {
+                    self.gathered(one, bytes, &mut absent)?;
+                    monitor.advance(1, one.size);
+                }
+            }
+            Ok::<_, Error>(())
+        })?;
+        match absent.is_empty() {
+            true => Ok(()),
+            false => Err(Error::NotHere { paths: absent.into_iter().collect() }),
+        }
+    }
+
+    fn gathered(
+        &mut self,
+        one: &Wanted,
+        bytes: Option<Vec<u8>>,
+        absent: &mut BTreeSet<Vec<u8>>,
+    ) -> Result<(), Error> {
+        let written = match bytes {
+            Some(bytes) => self
+                .put(Type::Blob, &[], bytes)
+                .map(|git| self.contents.insert(one.id, git))
+                .map(drop),
+            // It is too long, or something of it is missing, which reading it will tell.
+            None => self.content(&one.id, one.size).map(drop),
+        };
+        match written {
+            Err(Error::Store(store::Error::Missing { .. })) => {
+                absent.insert(one.path.clone());
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    /// The contents that are not written yet, each once.
+    fn wanted(&self, trees: &[(Id, Option<Id>)]) -> Result<Vec<Wanted>, Error> {
+        let mut wanted: crate::hash::IdMap<Wanted> = HashMap::default();
+        let mut want = |what: &What, path: &[u8]| {
+            let (id, size) = match *what {
+                What::File { size, content } => (content, size),
+                What::Symlink { size, target } => (target, size),
+                _ => return,
+            };
+            if !self.contents.contains_key(&id) {
+                wanted.entry(id).or_insert_with(|| Wanted { id, size, path: path.to_vec() });
+            }
+        };
+        let mut seen = IdSet::default();
+        for (tree, before) in trees {
+            if !self.uses_bases {
+                self.each_new(tree, &mut Vec::new(), &mut seen, &mut want)?;
+                continue;
+            }
             let all = Pathspec::all();
             diff::trees::<_, store::Error>(
                 self.store,
@@ -190,58 +290,51 @@ impl<'a> Exporter<'a> {
                 Some(tree),
                 &all,
                 &mut |change| {
-                    let found = match change.new.map(|entry| entry.what) {
-                        Some(What::File { size, content }) => Some((content, size)),
-                        Some(What::Symlink { size, target }) => Some((target, size)),
-                        _ => None,
-                    };
                     // What a commit that came from git has under such a name is read when it is met.
-                    let is_left_out = change.path.parts().any(is_reserved);
-                    if let Some((id, size)) = found
-                        && !is_left_out
-                        && !self.contents.contains_key(&id)
+                    if let Some(entry) = &change.new
+                        && !change.path.parts().any(is_reserved)
                     {
-                        wanted.entry(id).or_insert_with(|| (size, change.path.as_bytes().to_vec()));
+                        want(&entry.what, change.path.as_bytes());
                     }
                     Ok(())
                 },
             )?;
         }
-        let lookup = self.store.lookup();
-        let state = self.store.state();
-        let mut order = Vec::with_capacity(wanted.len());
-        let mut absent: BTreeSet<Vec<u8>> = BTreeSet::new();
-        for (id, (size, path)) in wanted {
-            let first = match content_kind(size) {
-                Kind::Manifest => first_chunk(self.store, &id)?,
-                _ => id,
-            };
-            let place = lookup.find(&state, Kind::Chunk, &first);
-            if place.is_none() && first != Id::EMPTY {
-                absent.insert(path);
-                continue;
+        Ok(wanted.into_values().collect())
+    }
+
+    /// Calls `want` with all files in nodes that have not been seen.
+    fn each_new(
+        &self,
+        node: &Id,
+        path: &mut Vec<u8>,
+        seen: &mut IdSet,
+        want: &mut dyn FnMut(&What, &[u8]),
+    ) -> Result<(), Error> {
+        if !seen.insert(*node) {
+            return Ok(());
+        }
+        match &*self.store.tree(node)? {
+            Node::Inner { children, .. } => {
+                children.iter().try_for_each(|child| self.each_new(&child.node, path, seen, want))
             }
-            let place = place.map(|place| (place.pack, place.frame, place.offset));
-            order.push((place, id, size, path));
-        }
-        if !absent.is_empty() {
-            return Err(Error::NotHere { paths: absent.into_iter().collect() });
-        }
-        order.sort_unstable();
-        for (_, id, size, path) in order {
-            match self.content(&id, size) {
-                Err(Error::Store(store::Error::Missing { .. })) => {
-                    absent.insert(path);
+            Node::Leaf(entries) => entries.iter().try_for_each(|entry| {
+                // What a commit that came from git has under such a name is read when it is met.
+                if is_reserved(&entry.name) {
+                    return Ok(());
                 }
-                other => {
-                    other?;
+                let length = path.len();
+                if length > 0 {
+                    path.push(b'/');
                 }
-            }
-            monitor.advance(1, size);
-        }
-        match absent.is_empty() {
-            true => Ok(()),
-            false => Err(Error::NotHere { paths: absent.into_iter().collect() }),
+                path.extend_from_slice(&entry.name);
+                match &entry.what {
+                    What::Directory { tree, .. } => self.each_new(tree, path, seen, want)?,
+                    what => want(what, path),
+                }
+                path.truncate(length);
+                Ok(())
+            }),
         }
     }
 
@@ -258,7 +351,7 @@ impl<'a> Exporter<'a> {
                 bytes.extend_from_slice(&piece);
                 Ok::<_, Error>(())
             })?;
-            self.put(Type::Blob, bytes)?
+            self.put(Type::Blob, &[], bytes)?
         };
         self.contents.insert(*id, found);
         Ok(found)
@@ -294,12 +387,16 @@ impl<'a> Exporter<'a> {
         hasher.try_finalize().map_err(|_| Error::NoPlace { id: *id, why })
     }
 
-    fn put(&mut self, kind: Type, bytes: Vec<u8>) -> Result<ObjectId, Error> {
+    /// Writes an object; `path` is where a tree stands.
+    fn put(&mut self, kind: Type, path: &[u8], bytes: Vec<u8>) -> Result<ObjectId, Error> {
         let id = raw::id_of(self.git.hash(), kind, &bytes);
         let why = "its bytes collide with others of the same git id";
         let id = id.ok_or(Error::NoPlace { id: crate::hash::hash(&bytes), why })?;
         if self.writes {
-            self.pack.put(id, kind, bytes)?;
+            if kind == Type::Tree && self.uses_bases {
+                self.pack.keep_tree(id, bytes.clone());
+            }
+            self.pack.put(kind, path, bytes)?;
         }
         Ok(id)
     }
@@ -321,7 +418,7 @@ impl<'a> Exporter<'a> {
             let place = Place { path: Vec::new(), purpose: Purpose::Clean, odd: &none };
             let tree = self.tree(&commit.tree, base, &place)?;
             let bytes = convert::new_commit_to_git(commit, tree, &ids);
-            let git = self.put(Type::Commit, bytes)?;
+            let git = self.put(Type::Commit, &[], bytes)?;
             return Ok(Written { id: git, tree, ours: commit.tree, odd: false });
         };
         let why = "what it says of git is damaged";
@@ -342,7 +439,7 @@ impl<'a> Exporter<'a> {
         if tree != wanted_tree {
             return Err(Error::NoPlace { id: *id, why: "its tree is not the one that git had" });
         }
-        let git = self.put(Type::Commit, bytes)?;
+        let git = self.put(Type::Commit, &[], bytes)?;
         Ok(Written { id: git, tree, ours: commit.tree, odd: !odd.is_empty() })
     }
 
@@ -358,7 +455,7 @@ impl<'a> Exporter<'a> {
             }
             None => convert::new_tag_to_git(tag, target.0, target.1),
         };
-        self.put(Type::Tag, bytes)
+        self.put(Type::Tag, &[], bytes)
     }
 
     /// Writes a tree that is named by itself; `tag` is what names it.
@@ -381,43 +478,71 @@ impl<'a> Exporter<'a> {
         }
         let left_out = self.left_out.len();
         let mut names = None;
-        let mut entries: Vec<(Vec<u8>, Mode, ObjectId)> = Vec::new();
+        let mut parts: Vec<Arc<Part>> = Vec::new();
+        let mut entries: Vec<GitEntry> = Vec::new();
         // A copy of the reference: the cursor must not hold on to `self`.
         let store = self.store;
         let mut cursor = Cursor::new(store, tree)?;
         loop {
-            let entry = match cursor.head() {
+            match cursor.head() {
                 None => break,
-                Some(Head::Node { .. }) => None,
-                Some(Head::Entry(entry)) => Some(entry.clone()),
-            };
-            match entry {
-                None => cursor.enter()?,
-                Some(entry) => {
+                Some(Head::Entry(entry)) => {
+                    let entry = entry.clone();
                     cursor.skip();
                     entries.extend(self.entry(entry, base, &mut names, place)?);
                 }
+                Some(Head::Node { level: 0, child }) if base.is_none() && !is_odd => {
+                    let (key, count) = ((child.node, place.purpose), child.totals.entries);
+                    match self.leaves.get(key) {
+                        Some(known) => {
+                            cursor.skip();
+                            parts.push(known);
+                        }
+                        None => {
+                            cursor.enter()?;
+                            parts.extend(self.leaf(&mut cursor, key, count, place)?);
+                        }
+                    }
+                }
+                Some(Head::Node { .. }) => cursor.enter()?,
             }
         }
         if let Some(verbatim) = place.odd.get(&place.path) {
-            return self.put(Type::Tree, verbatim.clone());
+            return self.put(Type::Tree, &place.path, verbatim.clone());
         }
-        entries
-            .sort_by(|a, b| raw::git_order((&a.0, a.1 == Mode::Tree), (&b.0, b.1 == Mode::Tree)));
-        let mut bytes = Vec::new();
-        for (name, mode, id) in entries {
-            bytes.extend_from_slice(mode.digits());
-            bytes.push(b' ');
-            bytes.extend_from_slice(&name);
-            bytes.push(0);
-            bytes.extend_from_slice(id.as_slice());
-        }
-        let git = self.put(Type::Tree, bytes)?;
+        parts.extend(Part::new(entries).map(Arc::new));
+        let bytes = Part::join(self.git.hash(), &parts);
+        let git = self.put(Type::Tree, &place.path, bytes)?;
         // Where something is left out, it is named for each path it stands at.
         if !is_odd && self.left_out.len() == left_out {
             self.trees.insert((*tree, place.purpose), git);
         }
         Ok(git)
+    }
+
+    /// What git's tree says of so many entries, which are a leaf of ours.
+    fn leaf(
+        &mut self,
+        cursor: &mut Cursor<'_, Store>,
+        key: (Id, Purpose),
+        count: u64,
+        place: &Place<'_>,
+    ) -> Result<Option<Arc<Part>>, Error> {
+        let left_out = self.left_out.len();
+        let mut entries = Vec::new();
+        for _ in 0..count {
+            let Some(Head::Entry(entry)) = cursor.head() else { break };
+            let entry = entry.clone();
+            cursor.skip();
+            entries.extend(self.entry(entry, None, &mut None, place)?);
+        }
+        let part = Part::new(entries).map(Arc::new);
+        if let Some(part) = &part
+            && self.left_out.len() == left_out
+        {
+            self.leaves.put(key, part.clone());
+        }
+        Ok(part)
     }
 
     fn known_tree(&self, tree: &Id, base: Option<Base>, purpose: Purpose) -> Option<ObjectId> {
@@ -512,6 +637,7 @@ impl<'a> Exporter<'a> {
         let raw = match self.pack.tree(&base.git) {
             Some(raw) => raw.to_vec(),
             None => {
+                self.pack.wait()?;
                 let asker = match &mut self.asker {
                     Some(asker) => asker,
                     none => none.insert(self.git.ask()?),
@@ -548,8 +674,13 @@ impl<'a> Exporter<'a> {
     }
 }
 
+/// Where a chunk is: the number of its pack, its frame, its offset there.
+type Spot = Option<(u32, u32, u32)>;
+
 /// Names of a tree that git has: what they are here, and there.
 type BaseNames = HashMap<Vec<u8>, (What, ObjectId)>;
+
+type IdSet = std::collections::HashSet<Id, std::hash::BuildHasherDefault<crate::hash::IdHasher>>;
 
 fn odd_trees(headers: &[Header]) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let trees = convert::trees_from_git(headers);
@@ -559,17 +690,4 @@ fn odd_trees(headers: &[Header]) -> BTreeMap<Vec<u8>, Vec<u8>> {
 /// Names that git does not let into a tree.
 fn is_reserved(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b".git") || name.eq_ignore_ascii_case(b"git~1")
-}
-
-/// The chunk that a content begins with.
-fn first_chunk(store: &Store, manifest: &Id) -> Result<Id, Error> {
-    let manifest: Manifest = store.object(manifest)?;
-    Ok(match &manifest.chunks {
-        Chunks::One => manifest.content,
-        Chunks::Few(chunks) => chunks.first().map_or(manifest.content, |chunk| chunk.id),
-        Chunks::Many { list, .. } => {
-            let first = ListCursor::new(store, list).next_chunk()?;
-            first.map_or(manifest.content, |chunk| chunk.id)
-        }
-    })
 }

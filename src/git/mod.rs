@@ -9,12 +9,15 @@
 
 mod content;
 mod convert;
+mod delta;
 mod error;
 mod export;
+mod gather;
 mod held;
 mod ids;
 mod import;
 mod known;
+mod leaves;
 mod names;
 mod pack;
 mod pipe;

@@ -1,19 +1,19 @@
 //! A pack of git, made here and handed to `git index-pack`.
 //!
-//! Objects come in an order in which each is like the one before. Where they share their beginning
-//! or end, only what is between is written: enough for versions of a directory or a text, and cheap.
-//! Git's own repacking does better, and finds it well prepared. A pack is kept in memory until it
-//! is full (`FULL_BYTES`).
+//! Objects come in an order in which each is like the one before of its kind, trees like the one
+//! before at their path, and are written as what differs. Git's own repacking does better, and
+//! finds it well prepared. A pack is kept in memory until it is full (`FULL_BYTES`); then git takes
+//! it in while the next one is made.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::process::Stdio;
+use std::thread::JoinHandle;
 
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 use gix_hash::ObjectId;
 
 use super::Error;
+use super::delta::delta;
 use super::ids::IdHasher;
 use super::pipe::{Git, Process};
 use super::raw::Type;
@@ -26,10 +26,13 @@ const FULL_TREE_BYTES: usize = 128 << 20;
 const MOST_DEPTH: u32 = 50;
 /// Only objects of at most so many bytes are written as differences.
 const MOST_DELTA_BYTES: usize = 16 << 20;
+/// Fewer bytes are not worth compressing: most of them are ids.
+const LEAST_COMPRESSED: usize = 160;
+/// So many bytes of objects are kept that others may be written as differences to.
+const MOST_BASE_BYTES: usize = 48 << 20;
 
-/// The object before, to which the next one may be written as a difference.
+/// An object to which the next one like it may be written as a difference.
 struct Last {
-    kind: Type,
     bytes: Vec<u8>,
     offset: usize,
     depth: u32,
@@ -39,9 +42,15 @@ struct Last {
 pub(super) struct PackStream<'g> {
     git: &'g Git,
     body: Vec<u8>,
+    deflate: Compress,
+    deflated: Vec<u8>,
     count: u32,
-    last: Option<Last>,
-    /// Trees of this pack, by id: git does not know them yet.
+    /// By type, and for trees by path.
+    last: HashMap<(u8, Vec<u8>), Last>,
+    last_bytes: usize,
+    /// The pack that git is taking in.
+    handed: Option<JoinHandle<Result<(), Error>>>,
+    /// Trees of this pack that may be asked for, by id: git does not know them yet.
     trees: HashMap<ObjectId, Vec<u8>, std::hash::BuildHasherDefault<IdHasher>>,
     tree_bytes: usize,
     /// Objects written so far.
@@ -53,8 +62,12 @@ impl<'g> PackStream<'g> {
         Self {
             git,
             body: Vec::new(),
+            deflate: Compress::new(Compression::fast(), true),
+            deflated: Vec::new(),
             count: 0,
-            last: None,
+            last: HashMap::new(),
+            last_bytes: 0,
+            handed: None,
             trees: HashMap::default(),
             tree_bytes: 0,
             written: 0,
@@ -66,12 +79,21 @@ impl<'g> PackStream<'g> {
         self.trees.get(id).map(Vec::as_slice)
     }
 
-    /// Writes an object.
-    pub(super) fn put(&mut self, id: ObjectId, kind: Type, bytes: Vec<u8>) -> Result<(), Error> {
+    /// Keeps a tree that may be asked for.
+    pub(super) fn keep_tree(&mut self, id: ObjectId, bytes: Vec<u8>) {
+        self.tree_bytes += bytes.len();
+        self.trees.insert(id, bytes);
+    }
+
+    /// Writes an object. `path` is where a tree stands; nothing for all else.
+    pub(super) fn put(&mut self, kind: Type, path: &[u8], bytes: Vec<u8>) -> Result<(), Error> {
         let offset = HEADER_BYTES + self.body.len();
-        let base = self.last.as_ref().filter(|last| {
-            last.kind == kind && last.depth < MOST_DEPTH && bytes.len() <= MOST_DELTA_BYTES
-        });
+        let key = (type_number(kind), path.to_vec());
+        let before = self.last.remove(&key);
+        self.last_bytes -= before.as_ref().map_or(0, |last| last.bytes.len());
+        let base = before
+            .as_ref()
+            .filter(|last| last.depth < MOST_DEPTH && bytes.len() <= MOST_DELTA_BYTES);
         let delta = base.and_then(|last| Some((last, delta(&last.bytes, &bytes)?)));
         let mut depth = 0;
         match delta {
@@ -79,33 +101,57 @@ impl<'g> PackStream<'g> {
                 depth = last.depth + 1;
                 head(&mut self.body, OFFSET_DELTA, delta.len());
                 distance(&mut self.body, offset - last.offset);
-                compress(&mut self.body, &delta);
+                self.compress(&delta);
             }
             None => {
                 head(&mut self.body, type_number(kind), bytes.len());
-                compress(&mut self.body, &bytes);
+                self.compress(&bytes);
             }
         }
         self.count += 1;
         self.written += 1;
-        if kind == Type::Tree {
-            self.tree_bytes += bytes.len();
-            self.trees.insert(id, bytes.clone());
+        if self.last_bytes > MOST_BASE_BYTES {
+            self.forget_bases();
         }
-        self.last = Some(Last { kind, bytes, offset, depth });
+        self.last_bytes += bytes.len();
+        self.last.insert(key, Last { bytes, offset, depth });
         if self.body.len() >= FULL_BYTES || self.tree_bytes >= FULL_TREE_BYTES {
             self.flush()?;
         }
         Ok(())
     }
 
-    /// Hands over what there is. Nothing is visible in git before its refs are.
-    pub(super) fn flush(&mut self) -> Result<(), Error> {
+    fn compress(&mut self, bytes: &[u8]) {
+        if bytes.len() <= LEAST_COMPRESSED {
+            return as_it_is(&mut self.body, bytes);
+        }
+        self.deflate.reset();
+        self.deflated.clear();
+        loop {
+            let taken = self.deflate.total_in() as usize;
+            // What there is room for is filled with zeros first: it must not be much.
+            self.deflated.reserve(bytes.len() - taken + 128);
+            let rest = &bytes[taken..];
+            let done = self.deflate.compress_vec(rest, &mut self.deflated, FlushCompress::Finish);
+            if !matches!(done, Ok(Status::Ok | Status::BufError)) {
+                break;
+            }
+        }
+        self.body.extend_from_slice(&self.deflated);
+    }
+
+    fn forget_bases(&mut self) {
+        self.last.clear();
+        self.last_bytes = 0;
+    }
+
+    /// Hands over what there is, and does not wait for it. Nothing is visible in git before its
+    /// refs are.
+    fn flush(&mut self) -> Result<(), Error> {
+        self.wait()?;
         if self.count == 0 {
             return Ok(());
         }
-        let asked = ["index-pack", "--stdin"];
-        let mut process = Process::start(self.git.command(&asked).stdin(Stdio::piped()), asked[0])?;
         let mut pack = Vec::with_capacity(HEADER_BYTES + self.body.len() + 32);
         pack.extend_from_slice(b"PACK\0\0\0\x02");
         pack.extend_from_slice(&self.count.to_be_bytes());
@@ -113,22 +159,46 @@ impl<'g> PackStream<'g> {
         let mut hasher = gix_hash::hasher(self.git.hash());
         hasher.update(&pack);
         let hash = hasher.try_finalize().map_err(|_| Error::Failed {
-            command: asked[0].to_owned(),
+            command: INDEX_PACK.to_owned(),
             text: "the pack's hash collides with another".to_owned(),
         })?;
         pack.extend_from_slice(hash.as_slice());
-        let feeder = process.feed(pack);
-        let mut answer = Vec::new();
-        let read = process.read_to_end(&mut answer);
-        feeder.join();
-        process.finish()?;
-        read?;
+        let git = self.git.clone();
+        self.handed = Some(std::thread::spawn(move || take_in(&git, pack)));
         self.count = 0;
-        self.last = None;
+        self.forget_bases();
         self.trees.clear();
         self.tree_bytes = 0;
         Ok(())
     }
+
+    /// Waits until git has what was handed over.
+    pub(super) fn wait(&mut self) -> Result<(), Error> {
+        match self.handed.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(done)) => done,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    /// Hands over what there is and waits for it.
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        self.flush()?;
+        self.wait()
+    }
+}
+
+const INDEX_PACK: &str = "index-pack";
+
+fn take_in(git: &Git, pack: Vec<u8>) -> Result<(), Error> {
+    let asked = [INDEX_PACK, "--stdin"];
+    let mut process = Process::start(git.command(&asked).stdin(Stdio::piped()), INDEX_PACK)?;
+    let feeder = process.feed(pack);
+    let mut answer = Vec::new();
+    let read = process.read_to_end(&mut answer);
+    feeder.join();
+    process.finish()?;
+    read
 }
 
 const HEADER_BYTES: usize = 12;
@@ -155,6 +225,21 @@ fn head(out: &mut Vec<u8>, kind: u8, length: usize) {
     out.push(byte);
 }
 
+/// A few bytes as a zlib stream that is not compressed.
+fn as_it_is(out: &mut Vec<u8>, bytes: &[u8]) {
+    let length = bytes.len() as u16;
+    out.extend_from_slice(&[0x78, 0x01, 0x01]);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&(!length).to_le_bytes());
+    out.extend_from_slice(bytes);
+    let (mut a, mut b) = (1u32, 0u32);
+    for byte in bytes {
+        a = (a + u32::from(*byte)) % 65_521;
+        b = (b + a) % 65_521;
+    }
+    out.extend_from_slice(&(b << 16 | a).to_be_bytes());
+}
+
 /// How far back the base of a difference is.
 fn distance(out: &mut Vec<u8>, mut distance: usize) {
     let mut digits = vec![(distance & 0x7f) as u8];
@@ -168,137 +253,12 @@ fn distance(out: &mut Vec<u8>, mut distance: usize) {
     out.extend_from_slice(&digits);
 }
 
-fn compress(out: &mut Vec<u8>, bytes: &[u8]) {
-    let mut encoder = ZlibEncoder::new(out, Compression::default());
-    // Writing into memory does not fail.
-    let _ = encoder.write_all(bytes);
-    let _ = encoder.finish();
-}
-
-fn varint(out: &mut Vec<u8>, mut number: usize) {
-    while number >= 0x80 {
-        out.push(0x80 | (number & 0x7f) as u8);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-/// How `new` differs from `base`, if they share at least half in the beginning and the end.
-fn delta(base: &[u8], new: &[u8]) -> Option<Vec<u8>> {
-    let start = base.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let (old_rest, new_rest) = (&base[start..], &new[start..]);
-    let end = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(a, b)| a == b).count();
-    if start + end < new.len().div_ceil(2).max(1) {
-        return None;
-    }
-    let mut out = Vec::new();
-    varint(&mut out, base.len());
-    varint(&mut out, new.len());
-    copy(&mut out, 0, start);
-    for part in new_rest[..new_rest.len() - end].chunks(127) {
-        out.push(part.len() as u8);
-        out.extend_from_slice(part);
-    }
-    copy(&mut out, base.len() - end, end);
-    Some(out)
-}
-
-/// Copies of at most 16 MiB − 1 each.
-fn copy(out: &mut Vec<u8>, mut offset: usize, mut length: usize) {
-    while length > 0 {
-        let part = length.min(0xff_ffff);
-        let at = out.len();
-        let mut code = 0x80;
-        out.push(code);
-        for (bit, byte) in (offset as u32).to_le_bytes().into_iter().enumerate() {
-            if byte != 0 {
-                code |= 1 << bit;
-                out.push(byte);
-            }
-        }
-        for (bit, byte) in (part as u32).to_le_bytes().into_iter().take(3).enumerate() {
-            if byte != 0 {
-                code |= 0x10 << bit;
-                out.push(byte);
-            }
-        }
-        out[at] = code;
-        offset += part;
-        length -= part;
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
-
-    /// What a difference makes of its base, as git reads it.
-    fn apply(base: &[u8], delta: &[u8]) -> Vec<u8> {
-        let mut at = 0;
-        let mut number = || {
-            let (mut value, mut shift) = (0usize, 0);
-            loop {
-                let byte = delta[at];
-                at += 1;
-                value |= usize::from(byte & 0x7f) << shift;
-                shift += 7;
-                if byte & 0x80 == 0 {
-                    return value;
-                }
-            }
-        };
-        assert_eq!(number(), base.len());
-        let length = number();
-        let mut out = Vec::new();
-        while at < delta.len() {
-            let code = delta[at];
-            at += 1;
-            if code & 0x80 == 0 {
-                out.extend_from_slice(&delta[at..at + usize::from(code)]);
-                at += usize::from(code);
-                continue;
-            }
-            let mut read = |bits: std::ops::Range<u32>| {
-                let first = bits.start;
-                bits.fold(0usize, |value, bit| {
-                    if code & (1 << bit) == 0 {
-                        return value;
-                    }
-                    let byte = usize::from(delta[at]);
-                    at += 1;
-                    value | byte << (8 * (bit - first))
-                })
-            };
-            let offset = read(0..4);
-            let size = match read(4..7) {
-                0 => 0x10000,
-                size => size,
-            };
-            out.extend_from_slice(&base[offset..offset + size]);
-        }
-        assert_eq!(out.len(), length);
-        out
-    }
-
-    #[test]
-    fn a_difference_makes_the_new_of_the_old() {
-        let long: Vec<u8> = (0..70_000u32).flat_map(u32::to_le_bytes).collect();
-        let mut edited = long.clone();
-        edited.splice(100_000..100_010, [7; 500]);
-        for (old, new) in [
-            (&long[..], &edited[..]),
-            (&edited[..], &long[..]),
-            (b"same", b"same"),
-            (b"aXb", b"ab"),
-            (b"aaaa", b"aaaaaaa"),
-            (b"aaaaaaa", b"aaaa"),
-        ] {
-            assert_eq!(apply(old, &delta(old, new).unwrap()), new);
-        }
-        assert_eq!(delta(b"abc", b"xyz"), None);
-        assert_eq!(delta(b"", b""), None);
-    }
 
     #[test]
     fn numbers_are_written_as_git_reads_them() {
@@ -311,5 +271,17 @@ mod tests {
         out.clear();
         distance(&mut out, 127);
         assert_eq!(out, [0x7f]);
+    }
+
+    #[test]
+    fn what_is_not_compressed_is_a_zlib_stream_all_the_same() {
+        for length in [0, 1, 7, LEAST_COMPRESSED] {
+            let bytes: Vec<u8> = (0..length).map(|at| (at * 77) as u8).collect();
+            let mut stream = Vec::new();
+            as_it_is(&mut stream, &bytes);
+            let mut read = Vec::new();
+            flate2::read::ZlibDecoder::new(&stream[..]).read_to_end(&mut read).unwrap();
+            assert_eq!(read, bytes);
+        }
     }
 }

@@ -86,6 +86,10 @@ pub fn run(repo: &Repository, options: &Options, monitor: &dyn Monitor) -> Resul
     let mut written: HashMap<Id, Written> = HashMap::new();
     let mut missing: Vec<Id> = Vec::new();
     for id in &order.commits {
+        if there.is_empty() {
+            missing.push(*id);
+            continue;
+        }
         let commit: Commit = store.object(id)?;
         let parents: Option<Vec<Written>> =
             commit.parents.iter().map(|parent| written.get(parent).copied()).collect();
