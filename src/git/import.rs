@@ -11,6 +11,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use gix_hash::ObjectId;
 
@@ -30,8 +31,6 @@ use super::pipe::{Git, Reader};
 use super::raw::{self, Type};
 use super::trees::{Maps, TreeHand, check_type};
 
-/// Contents are put in order within so many bytes.
-const HELD_BYTES: u64 = 96 << 20;
 /// Longer contents are never in memory as a whole.
 const STREAMED_FROM: u64 = 64 << 20;
 /// How many trees one thread takes at a time, at most.
@@ -183,17 +182,69 @@ pub struct Imported {
     pub odd: Vec<ObjectId>,
 }
 
-/// Reads a planned history into the batch. `commits` are those that are known.
+/// What is known before an import, and how it goes about it.
+#[derive(Debug)]
+pub struct Known<'a> {
+    /// Commits that are here: git's ids with ours.
+    pub commits: IdMap<Id>,
+    /// What interrupted imports have noted.
+    pub notes: Vec<Vec<u8>>,
+    /// Who imports, for the records of a long import.
+    pub actor: &'a str,
+    /// When to do what.
+    pub pace: Pace,
+}
+
+/// When an import does what. There is one for everybody; others are for tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Contents are put in order within so many bytes, by each thread.
+    pub held_bytes: u64,
+    /// What was read is listed as often as this: an import that is interrupted goes on from there.
+    pub list_every: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { held_bytes: 96 << 20, list_every: Duration::from_secs(60) }
+    }
+}
+
+/// The contents that notes speak of, as far as they are here. The batch relies on them.
+fn noted(hash: gix_hash::Kind, notes: &[Vec<u8>], batch: &Batch<'_>) -> IdMap<Content> {
+    let length = hash.len_in_bytes();
+    let rows = notes.iter().flat_map(|note| note.chunks_exact(length + 8 + 32));
+    let read = |row: &[u8]| {
+        let git = raw::id_from_bytes(&row[..length])?;
+        let size = u64::from_le_bytes(*row[length..].first_chunk()?);
+        let id = Id::from_bytes(*row.last_chunk()?);
+        batch.has(content_kind(size), &id).then_some((git, Content { size, id }))
+    };
+    rows.filter_map(read).collect()
+}
+
+fn note(found: &[Vec<(ObjectId, Content)>]) -> Vec<u8> {
+    let mut note = Vec::new();
+    for (git, content) in found.iter().flatten() {
+        note.extend_from_slice(git.as_slice());
+        note.extend_from_slice(&content.size.to_le_bytes());
+        note.extend_from_slice(content.id.as_bytes());
+    }
+    note
+}
+
+/// Reads a planned history into the batch.
 pub fn import(
     git: &Git,
     plan: &Plan,
     batch: &Batch<'_>,
-    commits: IdMap<Id>,
+    known: Known<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Imported, Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut imported = Imported { commits, ..Imported::default() };
-    imported.maps.contents = contents(git, plan, batch, threads, monitor)?;
+    let mut imported = Imported::default();
+    imported.maps.contents = contents(git, plan, batch, &known, threads, monitor)?;
+    imported.commits = known.commits;
     for level in plan.levels() {
         let fresh = trees(git, level, &imported.maps, batch, threads, monitor)?;
         imported.maps.extend(fresh);
@@ -268,42 +319,58 @@ fn share<T: Clone + Sync, R: Send>(
     results.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect()
 }
 
-/// Reads all contents, path by path.
+/// Reads all contents, path by path, and lists what it has if that takes long.
 fn contents(
     git: &Git,
     plan: &Plan,
     batch: &Batch<'_>,
+    known: &Known<'_>,
     threads: usize,
     monitor: &dyn Monitor,
 ) -> Result<IdMap<Content>, Error> {
+    let mut map = noted(git.hash(), &known.notes, batch);
+    map.reserve(plan.contents.len());
+    let (there, missing): (Vec<Item>, Vec<Item>) =
+        plan.contents.iter().copied().partition(|item| map.contains_key(&item.id));
+    there.iter().for_each(|item| monitor.advance(1, item.size));
     let mut shares: Vec<&[Item]> = Vec::new();
     let (mut start, mut held) = (0, 0);
-    for (at, item) in plan.contents.iter().enumerate() {
-        if held > 0 && held + item.size > HELD_BYTES {
-            shares.push(&plan.contents[start..at]);
+    for (at, item) in missing.iter().enumerate() {
+        if held > 0 && held + item.size > known.pace.held_bytes {
+            shares.push(&missing[start..at]);
             (start, held) = (at, 0);
         }
         held += item.size;
     }
-    shares.push(&plan.contents[start..]);
-    let found = share(&shares, threads, |next| {
-        let mut hand = ContentHand {
-            writer: Arranged::new(batch),
-            sketcher: Sketcher::new(),
-            found: Vec::new(),
-            monitor,
-        };
-        while let Some((_, share)) = next() {
-            hand.read(git, share)?;
+    shares.push(&missing[start..]);
+    let mut done = 0;
+    while done < shares.len() {
+        let begun = Instant::now();
+        let taken = AtomicUsize::new(0);
+        let found = share(&shares[done..], threads, |next| {
+            let mut hand = ContentHand {
+                writer: Arranged::new(batch),
+                sketcher: Sketcher::new(),
+                found: Vec::new(),
+                monitor,
+            };
+            while let Some((_, share)) = next() {
+                taken.fetch_add(1, Ordering::Relaxed);
+                hand.read(git, share)?;
+                if begun.elapsed() >= known.pace.list_every {
+                    break;
+                }
+            }
+            hand.writer.flush()?;
+            Ok(hand.found)
+        })?;
+        done += taken.into_inner();
+        if done < shares.len() {
+            batch.keep_note(note(&found))?;
+            batch.list_session(known.actor)?;
         }
-        hand.writer.flush()?;
-        Ok(hand.found)
-    })?;
-    let mut map = IdMap::default();
-    map.reserve(plan.contents.len());
-    found.into_iter().flatten().for_each(|(id, content)| {
-        map.insert(id, content);
-    });
+        map.extend(found.into_iter().flatten());
+    }
     Ok(map)
 }
 

@@ -27,7 +27,7 @@ mod trees;
 pub use error::Error;
 pub use export::{Exporter, LeftOut, Written};
 pub use ids::{IdHasher, IdMap};
-pub use import::{Converted, Imported, Plan, import};
+pub use import::{Converted, Imported, Known, Pace, Plan, import};
 pub use known::{commit_of, hash_of, known_commits};
 pub use pipe::{Git, GitRef, Listed, Reader};
 pub use raw::Type;

@@ -11,7 +11,7 @@ use gix_hash::ObjectId;
 
 use crate::git::{self, Git, GitRef, IdMap, Plan, Type};
 use crate::hash::Id;
-use crate::history::refname;
+use crate::history::{Graph, StoredGraph, refname};
 use crate::progress::{Monitor, Stage};
 use crate::repo::{Head, Person, Repository, Rules};
 use crate::store::{Batch, Publication, RefEdit, Store, Target};
@@ -35,6 +35,8 @@ pub struct Options<'a> {
     pub actor: Person,
     /// Which rules of the user's hold.
     pub rules: Rules<'a>,
+    /// When it does what.
+    pub pace: git::Pace,
 }
 
 /// What became of a ref.
@@ -136,8 +138,11 @@ pub fn run(
         bytes: plan.bytes(),
         ..Outcome::default()
     };
+    let (ended, notes) = store.dead_sessions_with_notes()?;
     let batch = Batch::begin(store)?;
-    let mut imported = git::import(&git, &plan, &batch, commits, monitor)?;
+    let actor = options.actor.to_actor();
+    let known = git::Known { commits, notes, actor: &actor, pace: options.pace };
+    let mut imported = git::import(&git, &plan, &batch, known, monitor)?;
     let mut edits = Vec::new();
     for (name, one) in &chosen {
         let id = imported.target(&git, &batch, &one.id, one.kind)?.id;
@@ -177,8 +182,10 @@ pub fn run(
     if repo.is_bare() {
         edits.extend(head_edit(repo, &git, &chosen));
     }
-    let publication =
-        Publication::new("import", &options.actor.to_actor()).with_packs(sealed).with_refs(edits);
+    let publication = Publication::new("import", &actor)
+        .ending_sessions(ended)
+        .with_packs(sealed)
+        .with_refs(edits);
     store.publish(publication)?;
     if let Some(RefEdit { name, new: Some(Target::Id(id)), .. }) = with_files {
         let name = name.strip_prefix(BRANCHES).unwrap_or(&name).to_owned();
@@ -190,7 +197,30 @@ pub fn run(
         };
         outcome.written = switch::run(repo, &options, monitor)?.written;
     }
+    prepare_log(store, &tips_of(&outcome), monitor);
     Ok(outcome)
+}
+
+fn tips_of(outcome: &Outcome) -> Vec<Id> {
+    let moved = |one: &&RefOutcome| matches!(one.fate, Fate::New | Fate::Moved | Fate::Forced);
+    outcome.refs.iter().filter(moved).filter_map(|one| one.id).collect()
+}
+
+/// Finds out how the new commits follow each other and which paths they changed, as the first `log
+/// -- PATH` would otherwise.
+fn prepare_log(store: &Store, tips: &[Id], monitor: &dyn Monitor) {
+    let counted = StoredGraph::ask(store, |graph| -> Result<(), Error> {
+        for tip in tips {
+            if let Some(commit) = git::commit_of(store, *tip)? {
+                graph.number(&commit)?;
+            }
+        }
+        Ok(())
+    });
+    // Derived: the history is here, and `log` will do what could not be done.
+    if counted.is_ok() {
+        let _ = StoredGraph::learn(store, monitor);
+    }
 }
 
 /// HEAD of a bare repository that has no commits yet goes where git's is.
@@ -324,7 +354,7 @@ fn fate(
         {
             return Ok(Fate::Moved);
         }
-        let graph = crate::history::StoredGraph::open(store);
+        let graph = StoredGraph::open(store);
         // A commit that is new here has no descendants here.
         if store.contains(crate::hash::Kind::Commit, &id)
             && crate::history::ancestor::is_ancestor(&graph, &id, &old)?

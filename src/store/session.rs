@@ -3,7 +3,8 @@
 //! A long commit lists its packs as it goes and keeps beside them which files it has read, with
 //! what the file system said of each and what their content was. The kernel lock in the session's
 //! folder tells whether its process still lives. The next commit adopts dead sessions: their packs
-//! become ordinary ones, and files that have not changed since need not be read again.
+//! become ordinary ones, and files that have not changed since need not be read again. A long import
+//! does the same with what it has read, and keeps a note of it.
 
 use std::io;
 
@@ -69,7 +70,59 @@ impl Batch<'_> {
     }
 }
 
+/// The end of the names of notes.
+const NOTE: &[u8] = b".note";
+/// Longer notes are not read.
+const LONGEST_NOTE: u64 = 1 << 30;
+
+impl Batch<'_> {
+    /// Keeps a note for whoever goes on if this batch is interrupted. Call before
+    /// [`Batch::list_session`] lists the packs it speaks of.
+    pub fn keep_note(&self, mut note: Vec<u8>) -> Result<(), Error> {
+        note.extend_from_slice(&hash::checksum(&note).to_le_bytes());
+        let name = hex(&self.store().env().random.four());
+        let path = format!("tmp/{}/{name}.note", self.session());
+        let written = self.store().dir().create(path.as_bytes(), 0o666);
+        written.and_then(|file| file.write_at(&note, 0)).map_err(Error::io("write", &path))
+    }
+}
+
 impl Store {
+    /// The sessions whose processes are gone and that left notes, with the notes. What these speak
+    /// of may not have been listed.
+    pub fn dead_sessions_with_notes(&self) -> Result<(Vec<String>, Vec<Vec<u8>>), Error> {
+        let (mut dead, mut notes) = (Vec::new(), Vec::new());
+        for session in self.dead_sessions([0; 16])?.0 {
+            let before = notes.len();
+            self.read_notes(&format!("tmp/{session}"), &mut notes)?;
+            if notes.len() > before {
+                dead.push(session);
+            }
+        }
+        Ok((dead, notes))
+    }
+
+    fn read_notes(&self, folder: &str, notes: &mut Vec<Vec<u8>>) -> Result<(), Error> {
+        let dir = match self.dir.dir(folder.as_bytes()) {
+            Ok(dir) => dir,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io("open", folder)(error)),
+        };
+        for found in dir.list().map_err(Error::io("list", folder))? {
+            if !found.name.ends_with(NOTE) {
+                continue;
+            }
+            // One that is torn is not believed, and costs time only.
+            let Ok(mut note) = disk::read_all(&*dir, &found.name, LONGEST_NOTE) else { continue };
+            let Some((body, checksum)) = note.split_last_chunk::<8>() else { continue };
+            if hash::checksum(body) == u64::from_le_bytes(*checksum) {
+                note.truncate(note.len() - 8);
+                notes.push(note);
+            }
+        }
+        Ok(())
+    }
+
     /// The sessions whose processes are gone, and what they had read for this working tree.
     /// Sessions that listed nothing are removed at once.
     pub fn dead_sessions(&self, worktree: [u8; 16]) -> Result<(Vec<String>, Vec<SeenFile>), Error> {

@@ -1,6 +1,17 @@
 //! `annals import git`.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals::disk::{Disk, Fault, FaultyDisk, MemoryDisk, Survival};
+use annals::git::Pace;
+use annals::ops::{self, import, init};
+use annals::progress::Silent;
+use annals::repo::{Repository, Rules};
+
 use super::repository::GitRepository;
+use crate::crash::{ROOT, check, env, open, person, shared};
 use crate::support::World;
 
 /// What the files of a commit are, as git and Annals can both say it.
@@ -132,4 +143,81 @@ fn a_damaged_git_repository_changes_nothing() {
     assert_eq!(world.run_in("ours".as_ref(), &["branch"]).ok(), "");
     let none = world.run_args(&["import", "git", "theirs", "ours", "--branches", "x*"]).fails(128);
     assert!(none.contains("there is no branch 'x*'"), "{none}");
+}
+
+/// Versions of some files, in two branches.
+fn some_history(git: &GitRepository) {
+    for number in 0..6u32 {
+        for file in ["a", "b", "d/c"] {
+            let text = |line| format!("{file} has in line {line} {}\n", line * (number + 1) % 7);
+            git.write(file, (0..1500).map(text).collect::<String>().as_bytes());
+        }
+        git.write("small", number.to_string().as_bytes());
+        git.run(&["add", "-A"]);
+        git.run(&["commit", "-q", "-m", &number.to_string()]);
+    }
+    git.run(&["branch", "other", "HEAD~2"]);
+}
+
+/// Imports with everything listed as it is read.
+fn import_slowly(disk: &Arc<dyn Disk>, source: &Path) -> Result<import::Outcome, ops::Error> {
+    let repo = open(disk)?;
+    let options = import::Options {
+        source: source.to_owned(),
+        branches: Vec::new(),
+        force: false,
+        actor: person(),
+        rules: Rules::default(),
+        pace: Pace { held_bytes: 1, list_every: Duration::ZERO },
+    };
+    import::run(&repo, &options, &Silent)
+}
+
+fn branches(repo: &Repository) -> Vec<String> {
+    let refs = repo.store().refs("refs/heads/");
+    refs.into_iter().map(|(name, target)| format!("{name} {target:?}")).collect()
+}
+
+#[test]
+fn an_import_may_be_cut_off_anywhere_and_goes_on_from_there() {
+    let world = World::empty();
+    let Some(git) = GitRepository::new(&world.path("theirs")) else { return };
+    some_history(&git);
+    let source = world.path("theirs");
+    let whole = MemoryDisk::new();
+    let bare = init::Options { bare: true, ..init::Options::new(person()) };
+    init::run(shared(&whole), Path::new(ROOT), env(), &bare).unwrap();
+    let before = whole.image_after_power_loss(Survival::Everything);
+    import_slowly(&shared(&whole), &source).unwrap();
+    let done = branches(&open(&shared(&whole)).unwrap());
+    assert_eq!(done.len(), 2);
+    let mut least = u64::MAX;
+    // All places are too many: each costs a dozen of git's processes.
+    for survivors in (0..).step_by(7) {
+        let disk = before.image_after_power_loss(Survival::Everything);
+        let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+        let fault = Fault::dying_after(survivors);
+        faulty.set_fault(if survivors % 2 == 0 { fault } else { fault.torn() });
+        let dying: Arc<dyn Disk> = Arc::new(faulty.clone());
+        let finished = import_slowly(&dying, &source).is_ok();
+        let survival = [Survival::Everything, Survival::Nothing, Survival::Some(survivors)];
+        let left = disk.image_after_power_loss(survival[survivors as usize % 3]);
+        let repo = open(&shared(&left)).unwrap();
+        let found = branches(&repo);
+        assert!(found == done || (found.is_empty() && !finished), "after {survivors} writes");
+        assert!(check(&repo).is_clean(), "after {survivors} writes");
+        drop(repo);
+        let again = import_slowly(&shared(&left), &source).unwrap();
+        let repo = open(&shared(&left)).unwrap();
+        assert_eq!(branches(&repo), done, "after {survivors} writes");
+        assert!(check(&repo).is_clean(), "after {survivors} writes, again");
+        if found.is_empty() {
+            least = least.min(again.stored);
+        }
+        if finished {
+            break;
+        }
+    }
+    let all = import_slowly(&shared(&before), &source).unwrap().stored;
+    assert!(least < all / 2, "{least} of {all}");
 }

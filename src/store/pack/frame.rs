@@ -268,8 +268,7 @@ pub(crate) fn open_start(
     into: &mut [u8],
 ) -> Result<(), Damage> {
     let raw = row.raw as usize;
-    if stored.len() != row.stored as usize || into.len() > raw || raw > MOST_ARCHIVE_FRAME_BYTES
-    {
+    if stored.len() != row.stored as usize || into.len() > raw || raw > MOST_ARCHIVE_FRAME_BYTES {
         return Err(Damage::Frame(index));
     }
     if row.form == Form::Raw {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use annals::git::Pace;
 use annals::ops::import::{self, Fate, Outcome};
 use annals::ops::init;
 use annals::repo::{Error as RepoError, Repository};
@@ -58,6 +59,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         force: args.force,
         actor: context.committer()?,
         rules: rules.rules(),
+        pace: Pace::default(),
     };
     let made;
     let repo = match &args.directory {
