@@ -35,7 +35,7 @@ impl<C: Contents> Work<'_, '_, C> {
             Follow::Directories(threshold) => (threshold, self.depth == 0),
         };
         let options = RenameOptions { threshold, empty: Empty::Left, ..Default::default() };
-        let mut renamed = Renamed::new();
+        let mut pairs: [Vec<(&RepoPath, &RepoPath)>; 2] = Default::default();
         let mut directories: [Directories; 2] = Default::default();
         for (side, changes) in changes.iter().enumerate() {
             let found = renames::find(&*self.contents, changes, &options)?;
@@ -44,10 +44,9 @@ impl<C: Contents> Work<'_, '_, C> {
                 let needs = found.needs.iter().map(|&content| need(content, changes));
                 self.needs.extend(needs);
             }
-            for pair in found.pairs.iter().filter(|pair| !pair.is_copy) {
-                let (from, to) = (changes[pair.from].path.clone(), changes[pair.to].path.clone());
-                renamed.entry(from).or_default()[side] = Some(to);
-            }
+            let renamed = found.pairs.iter().filter(|pair| !pair.is_copy);
+            pairs[side] =
+                renamed.map(|pair| (&changes[pair.from].path, &changes[pair.to].path)).collect();
             if with_directories {
                 let tree = plan.trees[side + 1];
                 directories[side] =
@@ -55,7 +54,23 @@ impl<C: Contents> Work<'_, '_, C> {
             }
         }
         if with_directories {
-            self.follow_directories(plan, changes, &mut renamed, directories)?;
+            self.leave_irrelevant(plan, changes, &mut directories)?;
+        }
+        let has_directories =
+            directories.iter().any(|found| !found.renamed.is_empty() || !found.split.is_empty());
+        let mut renamed = Renamed::new();
+        for (side, pairs) in pairs.into_iter().enumerate() {
+            for (from, to) in pairs {
+                // What the other side left alone, at both places, is there as it is.
+                let is_touched =
+                    || [from, to].iter().any(|path| is_changed(&changes[1 - side], path));
+                if has_directories || is_touched() {
+                    renamed.entry(from.clone()).or_default()[side] = Some(to.clone());
+                }
+            }
+        }
+        if has_directories {
+            self.follow_directories(plan, changes, &mut renamed, &directories)?;
         }
         for (from, [ours, theirs]) in renamed {
             match (ours, theirs) {
@@ -74,24 +89,8 @@ impl<C: Contents> Work<'_, '_, C> {
         plan: &mut Plan,
         changes: &[Vec<Change>; 2],
         renamed: &mut Renamed,
-        mut directories: [Directories; 2],
+        directories: &[Directories; 2],
     ) -> Result<(), <C as Source>::Error> {
-        // A directory that both renamed goes nowhere by itself: each file went somewhere.
-        let both: Vec<RepoPath> = directories[0]
-            .renamed
-            .keys()
-            .filter(|path| directories[1].renamed.contains_key(path))
-            .cloned()
-            .collect();
-        for path in both {
-            directories.iter_mut().for_each(|found| drop(found.renamed.remove(&path)));
-        }
-        for side in 0..2 {
-            self.leave_irrelevant(plan, &changes[side], &mut directories[1 - side], 1 - side)?;
-        }
-        if directories.iter().all(|found| found.renamed.is_empty() && found.split.is_empty()) {
-            return Ok(());
-        }
         let mut origin: [BTreeMap<RepoPath, RepoPath>; 2] = Default::default();
         for (from, to) in renamed.iter() {
             for (side, to) in to.iter().enumerate() {
@@ -156,19 +155,49 @@ impl<C: Contents> Work<'_, '_, C> {
         Ok(())
     }
 
+    /// Leaves out renamed directories from which nothing follows.
+    fn leave_irrelevant(
+        &self,
+        plan: &Plan,
+        changes: &[Vec<Change>; 2],
+        directories: &mut [Directories; 2],
+    ) -> Result<(), <C as Source>::Error> {
+        // A directory that both renamed goes nowhere by itself: each file went somewhere.
+        let both: Vec<RepoPath> = directories[0]
+            .renamed
+            .keys()
+            .filter(|path| directories[1].renamed.contains_key(path))
+            .cloned()
+            .collect();
+        for path in both {
+            directories.iter_mut().for_each(|found| drop(found.renamed.remove(&path)));
+        }
+        for side in 0..2 {
+            self.leave_untouched(plan, &changes[side], &mut directories[1 - side], 1 - side)?;
+        }
+        Ok(())
+    }
+
     /// Leaves out renamed directories that the other side put no file into: neither into the
     /// directory itself nor into one above it that is gone too. What the other side put further
     /// down stays where it put it, as in git.
-    fn leave_irrelevant(
+    fn leave_untouched(
         &self,
         plan: &Plan,
         other: &[Change],
         found: &mut Directories,
         side: usize,
     ) -> Result<(), <C as Source>::Error> {
+        if found.renamed.is_empty() && found.split.is_empty() {
+            return Ok(());
+        }
         let added = other.iter().filter(|change| change.old.is_none());
         let has_new: BTreeSet<RepoPath> =
             added.filter_map(|change| Some(change.path.split()?.0)).collect();
+        if has_new.is_empty() {
+            *found = Directories::default();
+            return Ok(());
+        }
         let tree = plan.trees[side + 1];
         let is_relevant = |directory: &RepoPath| -> Result<bool, <C as Source>::Error> {
             let mut at = directory.clone();
@@ -358,6 +387,10 @@ impl<C: Contents> Work<'_, '_, C> {
         }
         Ok(None)
     }
+}
+
+fn is_changed(changes: &[Change], path: &RepoPath) -> bool {
+    changes.binary_search_by(|change| change.path.cmp(path)).is_ok()
 }
 
 /// The innermost directory above `path` that was renamed, and where it went.

@@ -19,11 +19,35 @@ use super::{ConflictKind, Unsettled};
 pub(super) struct Placed {
     /// What is there now.
     pub(super) entry: Option<Entry>,
-    /// What our tree has there.
-    pub(super) ours_was: Option<Entry>,
-    pub(super) conflict: Option<ConflictKind>,
+    /// What could not be decided.
+    pub(super) doubt: Option<Box<Doubt>>,
+}
+
+/// What could not be decided about a path.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    pub(super) kind: ConflictKind,
     pub(super) stages: [Option<Entry>; 3],
     pub(super) names: [RepoPath; 3],
+}
+
+impl Placed {
+    const NOTHING: Self = Self { entry: None, doubt: None };
+}
+
+/// All paths: those that were settled, and those that are still to be.
+struct Names<'s> {
+    left: &'s BTreeMap<RepoPath, Box<Slot>>,
+    placed: &'s BTreeMap<RepoPath, Placed>,
+}
+
+impl Names<'_> {
+    /// Whether a name is in use.
+    fn has(&self, path: &RepoPath) -> bool {
+        let is_within = |next: Option<&RepoPath>| next.is_some_and(|next| next.is_within(path));
+        is_within(self.left.range(path..).next().map(|(next, _)| next))
+            || is_within(self.placed.range(path..).next().map(|(next, _)| next))
+    }
 }
 
 impl<C: Contents> Work<'_, '_, C> {
@@ -32,19 +56,13 @@ impl<C: Contents> Work<'_, '_, C> {
         &mut self,
         plan: &mut Plan,
     ) -> Result<BTreeMap<RepoPath, Placed>, <C as Source>::Error> {
-        let slots = std::mem::take(&mut plan.slots);
         let mut placed: BTreeMap<RepoPath, Placed> = BTreeMap::new();
-        let mut names = Taken { slots: slots.keys().cloned().collect() };
-        for (path, slot) in slots.into_iter().rev() {
+        while let Some((path, slot)) = plan.slots.pop_last() {
             if slot.is_moved || slot.stages.iter().all(Option::is_none) {
-                let names = [path.clone(), path.clone(), path.clone()];
-                let ours_was = slot.ours_was;
-                let stages = [None, None, None];
-                placed
-                    .insert(path, Placed { entry: None, ours_was, conflict: None, stages, names });
+                placed.insert(path, Placed::NOTHING);
                 continue;
             }
-            self.settle_one(plan, path, slot, &mut names, &mut placed)?;
+            self.settle_one(plan, path, *slot, &mut placed)?;
         }
         Ok(placed)
     }
@@ -54,14 +72,13 @@ impl<C: Contents> Work<'_, '_, C> {
         plan: &mut Plan,
         path: RepoPath,
         slot: Slot,
-        taken: &mut Taken,
         placed: &mut BTreeMap<RepoPath, Placed>,
     ) -> Result<(), <C as Source>::Error> {
         let names = match &slot.names {
             Some(names) => (**names).clone(),
             None => [path.clone(), path.clone(), path.clone()],
         };
-        let Slot { stages, ours_was, flag, hint, .. } = slot;
+        let Slot { stages, flag, hint, .. } = slot;
         let [base, ours, theirs] = &stages;
         if let (Some(ours), Some(theirs)) = (ours, theirs)
             && !are_alike(ours, theirs)
@@ -71,14 +88,8 @@ impl<C: Contents> Work<'_, '_, C> {
             && self.depth == 0
             && self.request.options.unsettled == Unsettled::Mark
         {
-            return self.part(
-                plan,
-                path,
-                [base, &Some(ours.clone()), &Some(theirs.clone())],
-                ours_was,
-                taken,
-                placed,
-            );
+            let sides = [base, &Some(ours.clone()), &Some(theirs.clone())];
+            return self.part(plan, path, sides, placed);
         }
         let (mut entry, conflict) = self.resolve(plan, &path, &stages, flag, hint, &names)?;
         if let (Some(kind), Unsettled::Keep, 0) =
@@ -99,7 +110,8 @@ impl<C: Contents> Work<'_, '_, C> {
             let entry = entry.map(|entry| Entry { name: path.name().to_vec(), ..entry });
             // Where a directory is, nobody needs to decide about a file that nobody has.
             let conflict = conflict.filter(|_| !stays || stages[1..].iter().any(Option::is_some));
-            placed.insert(path, Placed { entry, ours_was, conflict, stages, names });
+            let doubt = conflict.map(|kind| Box::new(Doubt { kind, stages, names }));
+            placed.insert(path, Placed { entry, doubt });
             return Ok(());
         }
         // A directory stays here: the file steps aside.
@@ -109,24 +121,17 @@ impl<C: Contents> Work<'_, '_, C> {
             _ if plan.has_directory(&path, 1) => 2,
             _ => 1,
         };
-        let aside = self.aside(plan, &path, side, taken)?;
+        placed.insert(path.clone(), Placed::NOTHING);
+        let aside = self.aside(plan, &path, side, placed)?;
+        let kind = ConflictKind::FileDirectory;
         plan.tell_conflict(
             &aside,
-            ConflictKind::FileDirectory,
+            kind,
             format!("a directory is in the way of '{path}': it is at '{aside}'"),
         );
-        let nothing = [path.clone(), path.clone(), path.clone()];
-        let gone = Placed {
-            entry: None,
-            ours_was,
-            conflict: None,
-            stages: [None, None, None],
-            names: nothing,
-        };
-        placed.insert(path, gone);
         let entry = entry.map(|entry| Entry { name: aside.name().to_vec(), ..entry });
-        let conflict = Some(ConflictKind::FileDirectory);
-        placed.insert(aside, Placed { entry, ours_was: None, conflict, stages, names });
+        let doubt = Some(Box::new(Doubt { kind, stages, names }));
+        placed.insert(aside, Placed { entry, doubt });
         Ok(())
     }
 
@@ -213,8 +218,6 @@ impl<C: Contents> Work<'_, '_, C> {
         plan: &mut Plan,
         path: RepoPath,
         [base, ours, theirs]: [&Option<Entry>; 3],
-        ours_was: Option<Entry>,
-        taken: &mut Taken,
         placed: &mut BTreeMap<RepoPath, Placed>,
     ) -> Result<(), <C as Source>::Error> {
         let is_file = |entry: &Option<Entry>| {
@@ -225,11 +228,11 @@ impl<C: Contents> Work<'_, '_, C> {
             (_, true) => [false, true],
             _ => [true, true],
         };
-        let mut was = ours_was;
+        placed.insert(path.clone(), Placed::NOTHING);
         for (index, (entry, moves)) in [ours, theirs].into_iter().zip(moves).enumerate() {
             let side = index + 1;
             let place = match moves {
-                true => self.aside(plan, &path, side, taken)?,
+                true => self.aside(plan, &path, side, placed)?,
                 false => path.clone(),
             };
             let mut stages = [None, None, None];
@@ -237,18 +240,10 @@ impl<C: Contents> Work<'_, '_, C> {
                 .clone()
                 .filter(|base| entry.as_ref().is_some_and(|entry| are_alike(base, entry)));
             stages[side] = entry.clone();
-            let here = entry.clone().map(|entry| Entry { name: place.name().to_vec(), ..entry });
+            let entry = entry.clone().map(|entry| Entry { name: place.name().to_vec(), ..entry });
             let names = [path.clone(), path.clone(), path.clone()];
-            let ours_was = if moves { None } else { was.take() };
-            let conflict = Some(ConflictKind::DistinctTypes);
-            placed.insert(place, Placed { entry: here, ours_was, conflict, stages, names });
-        }
-        if let Some(ours_was) = was {
-            let names = [path.clone(), path.clone(), path.clone()];
-            let stages = [None, None, None];
-            let gone =
-                Placed { entry: None, ours_was: Some(ours_was), conflict: None, stages, names };
-            placed.insert(path.clone(), gone);
+            let doubt = Some(Box::new(Doubt { kind: ConflictKind::DistinctTypes, stages, names }));
+            placed.insert(place, Placed { entry, doubt });
         }
         plan.tell_conflict(
             &path,
@@ -264,7 +259,7 @@ impl<C: Contents> Work<'_, '_, C> {
         plan: &Plan,
         path: &RepoPath,
         side: usize,
-        taken: &mut Taken,
+        placed: &BTreeMap<RepoPath, Placed>,
     ) -> Result<RepoPath, <C as Source>::Error> {
         let labels = &self.request.options.labels;
         let label = match (self.depth, side, self.request.options.unsettled) {
@@ -282,27 +277,15 @@ impl<C: Contents> Work<'_, '_, C> {
         wanted.truncate(crate::path::LONGEST_NAME - 24);
         let mut number = 0;
         let mut candidate = parent.join(&wanted);
-        while taken.has(&candidate)
+        let names = Names { left: &plan.slots, placed };
+        while names.has(&candidate)
             || self.is_there(plan.trees[1], &candidate)?
             || self.is_there(plan.trees[2], &candidate)?
         {
             candidate = parent.join(&[&wanted[..], format!("_{number}").as_bytes()].concat());
             number += 1;
         }
-        taken.slots.insert(candidate.clone());
         Ok(candidate)
-    }
-}
-
-/// Names that are in use.
-struct Taken {
-    slots: std::collections::BTreeSet<RepoPath>,
-}
-
-impl Taken {
-    fn has(&self, path: &RepoPath) -> bool {
-        let mut below = self.slots.range(path..);
-        below.next().is_some_and(|next| next.is_within(path))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::path::{Pathspec, RepoPath};
 use super::attributes::{self, Content};
 use super::content::{self, Work};
 use super::request::Contents;
-use super::settle::Placed;
+use super::settle::{Doubt, Placed};
 use super::{Answer, Conflict, ConflictKind, Merged, Message, Request};
 
 /// What stands, or stood, under one name.
@@ -25,8 +25,6 @@ pub(super) struct Slot {
     pub(super) stages: [Option<Entry>; 3],
     /// What these were called, where that is not the name they stand under.
     pub(super) names: Option<Box<[RepoPath; 3]>>,
-    /// What our tree has under this name.
-    pub(super) ours_was: Option<Entry>,
     /// A conflict that is known before anything is merged.
     pub(super) flag: Option<ConflictKind>,
     /// What kind of conflict it would be to have two things here.
@@ -40,7 +38,7 @@ pub(super) struct Slot {
 pub(super) struct Plan {
     /// Base, ours and theirs.
     pub(super) trees: [Option<Id>; 3],
-    pub(super) slots: BTreeMap<RepoPath, Slot>,
+    pub(super) slots: BTreeMap<RepoPath, Box<Slot>>,
     /// Directories in base, ours and theirs that are not the same in all of them.
     directories: BTreeMap<RepoPath, [Option<Entry>; 3]>,
     places: Vec<Conflict>,
@@ -76,8 +74,8 @@ pub(super) fn at_depth<C: Contents>(
     let files = [our_changes, their_changes];
     let mut plan = Plan {
         trees: [base, Some(ours), Some(theirs)],
-        slots: slots(&files),
-        directories: three_ways(&[our_directories, their_directories]),
+        slots: three_ways(&files, |stages| Box::new(Slot { stages, ..Slot::default() })),
+        directories: three_ways(&[our_directories, their_directories], |stages| stages),
         places: Vec::new(),
         messages: Vec::new(),
     };
@@ -89,7 +87,7 @@ pub(super) fn at_depth<C: Contents>(
         work.needs.dedup();
         return Ok(Answer::Needs(work.needs));
     }
-    work.write(plan, placed)
+    work.write(plan, placed, &files)
 }
 
 /// What differs: files and the like, and directories apart from them. In the order of a walk.
@@ -101,14 +99,14 @@ fn changes<C: Contents>(
     let (mut files, mut directories) = (Vec::new(), Vec::new());
     let mut visit = |change: Change| -> Result<(), <C as Source>::Error> {
         let Change { path, old, new } = change;
-        let is_directory = |entry: &Entry| entry.is_directory();
-        let (old_dir, new_dir) =
-            (old.clone().filter(is_directory), new.clone().filter(is_directory));
+        let apart = |entry: Option<Entry>| match entry {
+            Some(entry) if entry.is_directory() => (None, Some(entry)),
+            other => (other, None),
+        };
+        let ((old, old_dir), (new, new_dir)) = (apart(old), apart(new));
         if old_dir.is_some() || new_dir.is_some() {
             directories.push(Change { path: path.clone(), old: old_dir, new: new_dir });
         }
-        let (old, new) =
-            (old.filter(|old| !old.is_directory()), new.filter(|new| !new.is_directory()));
         if old.is_some() || new.is_some() {
             files.push(Change { path, old, new });
         }
@@ -120,7 +118,10 @@ fn changes<C: Contents>(
 
 /// Three versions of each path that one of two sides changed. What a side did not change is what
 /// the base has.
-fn three_ways(changes: &[Vec<Change>; 2]) -> BTreeMap<RepoPath, [Option<Entry>; 3]> {
+fn three_ways<T>(
+    changes: &[Vec<Change>; 2],
+    make: impl Fn([Option<Entry>; 3]) -> T,
+) -> BTreeMap<RepoPath, T> {
     let mut found = Vec::with_capacity(changes[0].len() + changes[1].len());
     let (mut a, mut b) = (changes[0].iter().peekable(), changes[1].iter().peekable());
     loop {
@@ -134,17 +135,21 @@ fn three_ways(changes: &[Vec<Change>; 2]) -> BTreeMap<RepoPath, [Option<Entry>; 
         let theirs = if order.is_ge() { b.next() } else { None };
         let Some(any) = ours.or(theirs) else { break };
         let new = |side: Option<&Change>| side.map_or_else(|| any.old.clone(), |c| c.new.clone());
-        found.push((any.path.clone(), [any.old.clone(), new(ours), new(theirs)]));
+        found.push((any.path.clone(), make([any.old.clone(), new(ours), new(theirs)])));
     }
     found.into_iter().collect()
 }
 
-fn slots(changes: &[Vec<Change>; 2]) -> BTreeMap<RepoPath, Slot> {
-    let slot = |(path, stages): (RepoPath, [Option<Entry>; 3])| {
-        let ours_was = stages[1].clone();
-        (path, Slot { stages, ours_was, ..Slot::default() })
+/// What our tree has at a path that somebody changed: what we made of it, else what the base has.
+fn was_ours<'c>([ours, theirs]: &'c [Vec<Change>; 2], path: &RepoPath) -> Option<&'c Entry> {
+    let find = |changes: &'c [Change]| {
+        let at = changes.binary_search_by(|change| change.path.cmp(path)).ok()?;
+        changes.get(at)
     };
-    three_ways(changes).into_iter().map(slot).collect()
+    match find(ours) {
+        Some(change) => change.new.as_ref(),
+        None => find(theirs)?.old.as_ref(),
+    }
 }
 
 impl Plan {
@@ -181,15 +186,16 @@ impl<C: Contents> Work<'_, '_, C> {
         &mut self,
         mut plan: Plan,
         placed: BTreeMap<RepoPath, Placed>,
+        files: &[Vec<Change>; 2],
     ) -> Result<Answer, <C as Source>::Error> {
         let mut edits: BTreeMap<RepoPath, Option<Entry>> = BTreeMap::new();
         for (path, placed) in &placed {
-            if placed.entry != placed.ours_was {
+            if placed.entry.as_ref() != was_ours(files, path) {
                 edits.insert(path.clone(), placed.entry.clone());
             }
         }
         for (path, stages) in std::mem::take(&mut plan.directories) {
-            if let Some(edit) = self.directory(&path, &stages, &placed)? {
+            if let Some(edit) = self.directory(&path, &stages, &placed, files)? {
                 edits.insert(path, edit);
             }
         }
@@ -202,12 +208,12 @@ impl<C: Contents> Work<'_, '_, C> {
         };
         let mut conflicts = plan.places;
         for (path, placed) in placed {
-            if let Some(kind) = placed.conflict {
+            if let Some(doubt) = placed.doubt {
                 let name = path.name().to_vec();
-                let stages = placed
-                    .stages
-                    .map(|stage| stage.map(|stage| Entry { name: name.clone(), ..stage }));
-                conflicts.push(Conflict { path, kind, stages, names: placed.names });
+                let Doubt { kind, stages, names } = *doubt;
+                let stages =
+                    stages.map(|stage| stage.map(|stage| Entry { name: name.clone(), ..stage }));
+                conflicts.push(Conflict { path, kind, stages, names });
             }
         }
         conflicts.sort_by(|a, b| a.path.cmp(&b.path));
@@ -221,6 +227,7 @@ impl<C: Contents> Work<'_, '_, C> {
         path: &RepoPath,
         [base, ours, theirs]: &[Option<Entry>; 3],
         placed: &BTreeMap<RepoPath, Placed>,
+        files: &[Vec<Change>; 2],
     ) -> Result<Option<Option<Entry>>, <C as Source>::Error> {
         if placed.get(path).is_some_and(|placed| placed.entry.is_some()) {
             return Ok(None);
@@ -232,8 +239,8 @@ impl<C: Contents> Work<'_, '_, C> {
         let mut below = below().take_while(|(at, _)| at.is_within(path));
         let mut ours_below = 0;
         let mut has_contents = false;
-        for (_, placed) in &mut below {
-            ours_below += u64::from(placed.ours_was.is_some());
+        for (at, placed) in &mut below {
+            ours_below += u64::from(was_ours(files, at).is_some());
             has_contents |= placed.entry.is_some();
             if has_contents {
                 break;
