@@ -19,9 +19,9 @@ use crate::repo::{Head, Person, Repository, Rules, Working};
 use crate::store::{Batch, Error as StoreError, Publication, RefEdit};
 use crate::worktree::{Applied, Failed, Step, Walker};
 
-use super::contents::Contents;
 use super::merging::{self, Unmerged};
 use super::travel::{self, Journey, Unsaved};
+use super::workspace::{CONFLICTS, Workspace};
 use super::{Error, begin, moved, pending, restore, revisions, staging};
 
 /// Whether the branch may just go forward if it has nothing of its own.
@@ -256,14 +256,14 @@ fn merge(
     let repo = working.repo;
     monitor.begin(Stage::Comparing, None, None);
     let batch = Batch::begin(repo.store())?;
-    let mut contents = Contents::new(&batch);
+    let mut room = Workspace::new(repo.store());
     let merged = match theirs {
-        [one] => trees_of_two(&mut contents, graph, head, one, options)?,
-        many => trees_of_many(&mut contents, graph, head, many, options)?,
+        [one] => trees_of_two(&mut room, graph, head, one, options)?,
+        many => trees_of_many(&mut room, graph, head, many, options)?,
     };
     let beside = match options.keep_conflicts {
         true => Vec::new(),
-        false => beside(working, &contents, merged.tree, &merged.conflicts, theirs)?,
+        false => beside(working, &room, merged.tree, &merged.conflicts, theirs)?,
     };
     let is_done = merged.conflicts.is_empty() || options.keep_conflicts;
     let result = match (is_done, options.until) {
@@ -275,8 +275,8 @@ fn merge(
     let mut outcome = Outcome::new(result, Some(head));
     outcome.conflicts = merged.conflicts;
     outcome.messages = merged.messages;
-    let shown = shown(&mut contents, merged.tree, &beside)?;
-    check_unsaved(working, &contents, shown)?;
+    let shown = shown(&mut room, merged.tree, &beside)?;
+    check_unsaved(working, &room, shown)?;
     if options.dry_run {
         return Ok(outcome);
     }
@@ -290,9 +290,11 @@ fn merge(
         index: Some(merged.tree),
         ..Journey::new("merge", &options.actor, working)
     };
+    let mut made = None;
     let words = theirs.iter().map(|one| one.word.as_str()).collect::<Vec<_>>().join(" ");
     if is_done && options.until == Until::Commit {
-        let id = contents.put(Commit::KIND, commit.to_bytes())?;
+        let id = room.put(Commit::KIND, commit.to_bytes())?;
+        made = Some(id);
         let reason = format!("merge {words}");
         journey.commit = Some(id);
         journey.refs = moved::to_commit(repo, &working.head, id, reason);
@@ -305,17 +307,26 @@ fn merge(
         journey.refs = moved::staged(repo, staged, &reason);
         if !is_done || options.until == Until::Staged {
             let unmerged: Vec<Unmerged> = outcome.conflicts.iter().filter_map(unmerged).collect();
-            let id = merging::keep(&mut contents, commit, merged.tree, &unmerged, &beside)?;
+            let id = merging::keep(&mut room, commit, merged.tree, &unmerged, &beside)?;
+            made = Some(id);
             journey.refs.extend(merging::moved(repo, Some(id), &reason));
         }
     }
-    contents.flush()?;
-    drop(contents);
+    let mut writer = batch.writer();
+    let mut has_conflicts = false;
+    for tree in [merged.tree, shown] {
+        has_conflicts |= room.write(&tree, &mut writer)?;
+    }
+    if let Some(commit) = made {
+        has_conflicts |= room.write_commit(&commit, &mut writer)?;
+    }
+    writer.flush()?;
+    drop(writer);
     // The trees that the note names must be there before it is.
     let mut publication =
         Publication::new("merge", &options.actor.to_actor()).with_packs(batch.seal()?);
-    if options.keep_conflicts && !outcome.conflicts.is_empty() {
-        publication = publication.requiring(true, "conflicts");
+    if has_conflicts {
+        publication = publication.requiring(true, CONFLICTS);
     }
     repo.store().publish(publication)?;
     let plan = travel::plan(working, journey, monitor)?;
@@ -356,7 +367,7 @@ fn unrelated(theirs: &Theirs, options: &Options<'_>, bases: &[Id]) -> Result<(),
 }
 
 fn trees_of_two(
-    contents: &mut Contents<'_, '_>,
+    room: &mut Workspace<'_>,
     graph: &StoredGraph<'_>,
     head: Id,
     theirs: &Theirs,
@@ -365,12 +376,12 @@ fn trees_of_two(
     let bases = ancestor::merge_bases(graph, &head, &theirs.id)?;
     unrelated(theirs, options, &bases)?;
     let how = merge_options(options, theirs);
-    answered(merge::commits(contents, graph, [head, theirs.id], &how, options.driver)?)
+    answered(merge::commits(room, graph, [head, theirs.id], &how, options.driver)?)
 }
 
 /// Several lines of work, one after the other; nobody is asked about conflicts among them.
 fn trees_of_many(
-    contents: &mut Contents<'_, '_>,
+    room: &mut Workspace<'_>,
     graph: &StoredGraph<'_>,
     head: Id,
     theirs: &[Theirs],
@@ -392,7 +403,7 @@ fn trees_of_many(
             options: &how,
             driver: options.driver,
         };
-        let merged = answered(merge::trees(contents, &request)?)?;
+        let merged = answered(merge::trees(room, &request)?)?;
         if !merged.is_clean() && !options.keep_conflicts {
             let paths = merged.conflicts.into_iter().map(|conflict| conflict.path).collect();
             return Err(Error::Octopus { word: one.word.clone(), paths });
@@ -426,7 +437,7 @@ fn entry_at<S: Source>(source: &S, tree: Id, path: &RepoPath) -> Result<Option<E
 /// Where no text with markers shows both versions, theirs is written beside ours.
 fn beside(
     working: &Working<'_>,
-    contents: &Contents<'_, '_>,
+    room: &Workspace<'_>,
     merged: Id,
     conflicts: &[Conflict],
     theirs: &[Theirs],
@@ -440,7 +451,7 @@ fn beside(
         let [_, Some(ours), Some(other)] = stages else { continue };
         let is_file =
             |entry: &Entry| matches!(entry.what, What::File { .. } | What::Symlink { .. });
-        let there = entry_at(contents, merged, path)?;
+        let there = entry_at(room, merged, path)?;
         let is_ours = there.is_some_and(|there| there.what == ours.what);
         if !is_ours || !is_file(other) || other.what == ours.what {
             continue;
@@ -457,7 +468,7 @@ fn beside(
                 break;
             }
             let place = parent.join(&new);
-            let is_free = entry_at(contents, merged, &place)?.is_none()
+            let is_free = entry_at(room, merged, &place)?.is_none()
                 && walker.open(&parent).and_then(|dir| dir.stat(&new)).is_err()
                 && beside.iter().all(|(_, taken, _)| *taken != place);
             if is_free {
@@ -471,7 +482,7 @@ fn beside(
 
 /// The tree that is written into the working tree.
 fn shown(
-    contents: &mut Contents<'_, '_>,
+    room: &mut Workspace<'_>,
     merged: Id,
     beside: &[(RepoPath, RepoPath, Entry)],
 ) -> Result<Id, Error> {
@@ -483,18 +494,14 @@ fn shown(
         .map(|(_, place, entry)| Edit { path: place.clone(), entry: Some(entry.clone()) });
     let mut edits: Vec<Edit> = edits.collect();
     edits.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(edit::<_, StoreError>(contents, Some(&merged), edits)?.id)
+    Ok(edit::<_, StoreError>(room, Some(&merged), edits)?.id)
 }
 
 /// Unsaved work stays: if it is in the way, nothing is stored.
-fn check_unsaved(
-    working: &Working<'_>,
-    contents: &Contents<'_, '_>,
-    goal: Id,
-) -> Result<(), Error> {
+fn check_unsaved(working: &Working<'_>, room: &Workspace<'_>, goal: Id) -> Result<(), Error> {
     let mut steps = Vec::new();
     diff::entries::<_, StoreError>(
-        contents,
+        room,
         working.base.tree.as_ref(),
         Some(&goal),
         &Pathspec::all(),

@@ -8,7 +8,6 @@ mod begin;
 pub mod branch;
 pub mod cat;
 pub mod commit;
-mod contents;
 pub mod diff;
 mod error;
 pub mod export;

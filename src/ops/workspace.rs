@@ -12,7 +12,7 @@ use crate::hash::{Id, Kind};
 use crate::merge::Contents;
 use crate::object::manifest::{self, FEW, ListBuilder, ListCursor, NEAR};
 use crate::object::{
-    ChunkRef, Chunks, Entry, List, Manifest, Node, Object, Sink, Source, Take, Term, What,
+    ChunkRef, Chunks, Commit, Entry, List, Manifest, Node, Object, Sink, Source, Take, Term, What,
     each_of_two,
 };
 use crate::store::{Class, Error, Store, Writer, content_kind};
@@ -67,6 +67,14 @@ impl<'s> Workspace<'s> {
             }
             writer.put(Kind::Tree, made.bytes.to_vec())?;
         }
+        Ok(has_conflicts)
+    }
+
+    /// Writes a commit that was made, and its tree. Tells the same as [`Self::write`].
+    pub(super) fn write_commit(&self, id: &Id, writer: &mut Writer<'_, '_>) -> Result<bool, Error> {
+        let commit: Commit = self.object(id)?;
+        let has_conflicts = self.write(&commit.tree, writer)?;
+        self.write_object(Some(id), writer)?;
         Ok(has_conflicts)
     }
 

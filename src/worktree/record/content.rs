@@ -207,17 +207,6 @@ impl<'b, 's> Hand<'b, 's> {
         Ok(Some(kept?.0))
     }
 
-    /// Records a content that is in memory: as a chunk, or with a manifest, which is given too if
-    /// it is new.
-    pub fn record_bytes(&mut self, bytes: &[u8]) -> Result<(Id, Option<Manifest>), Error> {
-        if bytes.len() as u64 > SMALL {
-            return self.keep(bytes);
-        }
-        let id = Kind::Chunk.id_of(bytes);
-        self.writer.put_chunk(Class::Near, id, bytes)?;
-        Ok((id, None))
-    }
-
     /// What is written with.
     pub fn writer(&mut self) -> &mut Writer<'b, 's> {
         &mut self.writer
