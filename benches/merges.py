@@ -15,8 +15,8 @@ imported into before, which is copied. Three kinds of merges are tried:
 
 So many of each, chosen by the seed; all if there are not so many. Each is made by `git merge-tree --write-tree` (with
 merge.directoryRenames=true and no limit for renames) and by `annals merge-tree --json`. Compared are whether it is
-clean, the paths in conflict, and all files of the merged tree with their bytes, texts with markers included. All that
-differ are listed.
+clean, the paths in conflict, and all files of the merged tree with their bytes. Two merges are equal if only texts
+with markers differ; how many do is told apart. All others are listed.
 
 Of each clean merge of annals no line may be gone from all files that every base has at most as often as each side: a
 side must have deleted it. Where there are several bases, what git makes of merging them counts as one too.
@@ -37,7 +37,6 @@ import tempfile
 import time
 
 CONFIG = ["-c", "merge.directoryRenames=true", "-c", "merge.renameLimit=0", "-c", "core.attributesFile=/dev/null"]
-LONGEST = 1 << 20
 GITLINK, TREE = "160000", "040000"
 
 
@@ -212,8 +211,8 @@ class History:
         self.place = {commit: at for at, commit in enumerate(self.order)}
 
     def renames(self):
-        """(commit, old path, new path) of all steps, and by path the commits that changed it."""
-        found, touched = [], collections.defaultdict(list)
+        """(old path, new path) by the commits that renamed them, and by path the commits that changed it."""
+        found, touched = collections.defaultdict(list), collections.defaultdict(list)
         said = self.git("log", "--no-merges", "--branches", "--tags", "-M", "-l0", "--raw", "-z", "--no-abbrev",
                         "--format=%x01%H")
         for part in said.split(b"\x01")[1:]:
@@ -229,7 +228,7 @@ class History:
                 status = words[at].split(b" ")[-1]
                 paths = words[at + 1:at + (3 if status[:1] in (b"R", b"C") else 2)]
                 if status[:1] == b"R":
-                    found.append((commit, *paths))
+                    found[commit].append(tuple(paths))
                 elif status[:1] == b"M":
                     touched[paths[0]].append(commit)
                 at += 1 + len(paths)
@@ -255,9 +254,11 @@ class History:
 
     def critical(self, choose, count):
         renames, touched = self.renames()
+        commits = sorted(renames)
         found = set()
         for _ in range(20 * count if renames else 0):
-            renamed, old, new = choose.choice(renames)
+            renamed = choose.choice(commits)
+            old, new = choose.choice(renames[renamed])
             at = self.place[renamed]
             how = choose.randrange(3)
             if how == 0:
@@ -288,7 +289,7 @@ class Judge:
     def __init__(self, git, annals, known):
         self.git, self.annals, self.known = git, annals, known
         self.same = {}  # blobs of git that are known to be contents of annals
-        self.differ, self.lost = [], []
+        self.differ, self.lost, self.failed = [], [], []
 
     def judge(self, kind, base, ours, theirs, tally):
         """Merges with both programs and compares; `base` only for picks."""
@@ -301,7 +302,8 @@ class Judge:
                  (known[theirs].encode(), b"THEIRS")]
         made = self.git.changes(ours, tree)
         ours_made = self.annals.changes(known[ours], our_tree)
-        why = self.compare(plain(made, names), plain(ours_made, names), names)
+        in_doubt = {replaced(path, names) for path in paths & our_paths}
+        why, texts = self.compare(plain(made, names), plain(ours_made, names), names, in_doubt)
         rename = lambda paths: {replaced(path, names) for path in paths}
         if rename(paths) != rename(our_paths):
             only = [sorted(rename(a) - rename(b)) for a, b in ((paths, our_paths), (our_paths, paths))]
@@ -309,19 +311,19 @@ class Judge:
         tally["all"] += 1
         tally["clean"] += clean
         tally["equal"] += not why
-        tally["clean here only"] += clean and bool(messages_of_conflict(messages))
+        tally["to the byte"] += not why and not texts
         if why:
             self.differ.append((label, why, messages, our_messages))
         if clean:
             tally["checked for lines"] += 1
-            lost = self.lost_lines(base, ours, theirs, ours_made)
+            lost = self.lost_lines(base, ours, theirs, our_tree)
             if lost:
                 self.lost.append((label, lost, not why))
         return why
 
-    def compare(self, made, ours_made, names):
-        """What differs between two sets of changes to the same tree."""
-        why, unknown = [], {}
+    def compare(self, made, ours_made, names, in_doubt=()):
+        """What differs between two sets of changes to the same tree; apart those that are in doubt in both."""
+        why, texts, unknown = [], [], {}
         for path in sorted(set(made) | set(ours_made)):
             theirs, ours = (side.get(path, (None, None))[1] for side in (made, ours_made))
             if path not in made or path not in ours_made:
@@ -336,57 +338,51 @@ class Judge:
             if a == b:
                 self.same[theirs] = ours
             elif replaced(a, names) != replaced(b, names):
-                why.append(f"{shown([path])}: other content")
-        return why
+                (texts if path in in_doubt else why).append(f"{shown([path])}: other content")
+        return why, texts
 
-    def lost_lines(self, base, ours, theirs, ours_made):
+    def lost_lines(self, base, ours, theirs, our_tree):
         """Lines that are gone from the merge of annals though no side has fewer of them than any base."""
-        if base:
-            bases, ancestors = [base], [base]
-        else:
-            bases, ancestors = self.git.bases(ours, theirs)
+        bases, ancestors = ([base], [base]) if base else self.git.bases(ours, theirs)
         if not bases:
             return []
-        # What the merge took from our tree, and what they changed: only that can be lost.
-        before, after = ([pair[at][1] for pair in ours_made.values() if pair[at] and pair[at][0] != GITLINK]
-                         for at in (0, 1))
-        contents = self.annals.contents(sorted(set(before + after)))
-        ours_gone, merged = (collections.Counter(line for content in side for line in lines_of(contents.get(content, b"")))
-                             for side in (before, after))
-        their_changes = self.git.changes(ancestors[0], theirs)
-        theirs_new = self.lines(new for _, new in their_changes.values())
-        suspects = {line for line in list(ours_gone) + list(theirs_new) if line not in merged}
-        for ancestor in ancestors:
-            for side in (theirs, ours):
-                if not suspects:
-                    return []
-                changes = self.git.changes(ancestor, side)
-                old, new = (self.lines(pair[at] for pair in changes.values()) for at in (0, 1))
-                suspects = {line for line in suspects if new[line] >= old[line]}
-        # It may stand in a file that the merge left as it is in our tree.
-        return [line for line in sorted(suspects) if not self.stands(ours, set(ours_made), line)]
+        taken = Lines(self.annals("diff", "--no-renames", "-U0", self.known[ours], our_tree))
+        sides = [[Lines(self.git("diff-tree", "-p", "-U0", "--no-renames", "--no-ext-diff", "--no-textconv", ancestor, side))
+                  for side in (ours, theirs)] for ancestor in ancestors]
+        # Only what the merge took from our tree, or did not take of what they added, can be lost.
+        suspects = {line for line in set(taken.gone) | set(sides[0][1].new) if line.strip() and line not in taken.new}
+        suspects = {line for line in suspects if all(side.more(line) >= 0 for both in sides for side in both)}
+        # A line of ours that the merge left alone is there, and so is one that a base had.
+        there = lambda line: line not in taken.gone and any(line in ours.new or line in theirs.gone for ours, theirs in sides)
+        suspects = {line for line in suspects if not there(line)}
+        return sorted(suspects - self.standing(ours, taken, suspects)) if suspects else []
 
-    def stands(self, commit, but, line):
-        found = self.git("grep", "-l", "-z", "-F", "-x", "-e", line.decode(errors="surrogateescape"), commit,
-                         right=(0, 1)).split(b"\0")
-        return any(path.split(b":", 1)[1] not in but for path in found if path)
-
-    def lines(self, entries):
-        counted = collections.Counter()
-        for entry in entries:
-            if entry and entry[0] != GITLINK:
-                counted.update(lines_of(self.git.blob(entry[1])))
-        return counted
+    def standing(self, commit, taken, lines):
+        """Those of the lines that a commit has more often than the merge took away."""
+        said = self.git("grep", "-h", "-F", "-f", "-", commit, right=(0, 1), input=b"\n".join(sorted(lines)) + b"\n")
+        counted = collections.Counter(said.split(b"\n"))
+        return {line for line in lines if counted[line] + taken.more(line) > 0}
 
 
-def lines_of(data):
-    if len(data) > LONGEST or b"\0" in data[:8000]:
-        return []
-    return [line for line in data.split(b"\n") if line.strip()]
+class Lines:
+    """The lines of a patch."""
 
+    def __init__(self, patch):
+        self.gone, self.new = collections.Counter(), collections.Counter()
+        minus = plus = 0
+        for line in patch.split(b"\n"):
+            if minus > 0 and line[:1] == b"-":
+                self.gone[line[1:]] += 1
+                minus -= 1
+            elif plus > 0 and line[:1] == b"+":
+                self.new[line[1:]] += 1
+                plus -= 1
+            elif line.startswith(b"@@ "):
+                minus, plus = (int((word.split(b",") + [b"1"])[1]) for word in line.split(b" ")[1:3])
 
-def messages_of_conflict(messages):
-    return "CONFLICT" in messages
+    def more(self, line):
+        """How many more of a line there are behind it."""
+        return self.new[line] - self.gone[line]
 
 
 def replaced(text, names):
@@ -445,11 +441,11 @@ def compare(args, git, annals):
         for number, case in enumerate(cases):
             try:
                 judge.judge(kind, *case, tally)
+            except KeyboardInterrupt:
+                break  # What was tried is reported.
             except Failed as error:
-                tally["failed"] += 1
-                judge.differ.append((f"{kind} {case}", [f"failed: {error}"], "", ""))
-                tally["all"] += 1
-            if sys.stderr.isatty() or number % 100 == 0:
+                judge.failed.append(f"{kind} {case}: {error}")
+            if sys.stderr.isatty() or number % 50 == 0:
                 print(f"{kind} {number}/{len(cases)}, {tally['equal']} equal", file=sys.stderr)
         rows.append((kind, tally))
     place = os.path.abspath(args.repository).rstrip("/")
@@ -459,14 +455,17 @@ def compare(args, git, annals):
     report.append(f"{annals('--version').decode().strip()}, {git('--version').decode().strip()}, {platform.machine()}, "
                   f"Linux {platform.release()}; {len(known)} commits, {len(history.merges)} merges of two, seed "
                   f"{args.seed}, {time.time() - began:.0f} s")
-    report += ["", "| | tried | clean | equal | | checked for lost lines |", "|---|---|---|---|---|---|"]
+    report += ["", "| | tried | clean | equal | | markers too | checked for lost lines |",
+               "|---|---|---|---|---|---|---|"]
     for kind, tally in rows:
         share = 100 * tally["equal"] / max(tally["all"], 1)
         report.append(f"| {kind} | {tally['all']} | {tally['clean']} | {tally['equal']} | {share:.2f} % | "
-                      f"{tally['checked for lines']} |")
+                      f"{tally['to the byte']} | {tally['checked for lines']} |")
     report += ["", f"Lines lost that nobody deleted: {sum(len(lost) for _, lost, _ in judge.lost)}."]
     for label, lost, as_git in judge.lost:
         report.append(f"- {label}{' (as in git)' if as_git else ''}: {shown(lost)}")
+    if judge.failed:
+        report += ["", f"Could not be tried: {len(judge.failed)}."] + [f"- {text[:300]}" for text in judge.failed]
     report += ["", f"Other than git's: {len(judge.differ)}."]
     for label, why, messages, our_messages in judge.differ:
         report.append(f"- {label}")
