@@ -350,7 +350,7 @@ class Judge:
         sides = [[Lines(self.git("diff-tree", "-p", "-U0", "--no-renames", "--no-ext-diff", "--no-textconv", ancestor, side))
                   for side in (ours, theirs)] for ancestor in ancestors]
         # Only what the merge took from our tree, or did not take of what they added, can be lost.
-        suspects = {line for line in set(taken.gone) | set(sides[0][1].new) if line.strip() and line not in taken.new}
+        suspects = {line for line in set(taken.gone) | set(sides[0][1].new) if line not in taken.new}
         suspects = {line for line in suspects if all(side.more(line) >= 0 for both in sides for side in both)}
         # A line of ours that the merge left alone is there, and so is one that a base had.
         there = lambda line: line not in taken.gone and any(line in ours.new or line in theirs.gone for ours, theirs in sides)
@@ -372,13 +372,19 @@ class Lines:
         minus = plus = 0
         for line in patch.split(b"\n"):
             if minus > 0 and line[:1] == b"-":
-                self.gone[line[1:]] += 1
+                self.count(self.gone, line[1:])
                 minus -= 1
             elif plus > 0 and line[:1] == b"+":
-                self.new[line[1:]] += 1
+                self.count(self.new, line[1:])
                 plus -= 1
             elif line.startswith(b"@@ "):
                 minus, plus = (int((word.split(b",") + [b"1"])[1]) for word in line.split(b" ")[1:3])
+
+    @staticmethod
+    def count(lines, line):
+        # Empty lines say nothing, and what a link to another repository is shown as is no line.
+        if line.strip() and not line.startswith(b"Subproject commit "):
+            lines[line] += 1
 
     def more(self, line):
         """How many more of a line there are behind it."""
