@@ -186,10 +186,44 @@ impl SortedRun {
             (u32::from_le_bytes(four) as usize).min(self.count)
         };
         let (mut low, mut high) = (bound(at), bound(at + 4));
+        let is_below = |index: usize| {
+            let found = self.row(index).first_chunk().map(|found| compare_hashes(found, key));
+            found == Some(Ordering::Less)
+        };
+        // Keys are hashes, so the next bits tell about where it is: the search begins there, in
+        // steps that grow, and mostly ends within a cache line or two.
+        if low < high {
+            let head = key.first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
+            let share = head << self.fanout_bits >> 32;
+            let guess = low + ((high - low) as u64 * share >> 32) as usize;
+            let mut step = 1;
+            if is_below(guess) {
+                low = guess + 1;
+                while low < high {
+                    let probe = (guess + step).min(high - 1);
+                    if !is_below(probe) {
+                        high = probe;
+                        break;
+                    }
+                    low = probe + 1;
+                    step *= 2;
+                }
+            } else {
+                high = guess;
+                while low < high {
+                    let probe = guess.saturating_sub(step).max(low);
+                    if is_below(probe) {
+                        low = probe + 1;
+                        break;
+                    }
+                    high = probe;
+                    step *= 2;
+                }
+            }
+        }
         while low < high {
             let middle = (low + high) / 2;
-            let found = self.row(middle).first_chunk().map(|found| compare_hashes(found, key));
-            if found == Some(Ordering::Less) {
+            if is_below(middle) {
                 low = middle + 1;
             } else {
                 high = middle;
@@ -243,6 +277,33 @@ mod tests {
             }
             assert_eq!(run.find(&key(count)).count(), 0);
             assert!(run.verify());
+        }
+    }
+
+    #[test]
+    fn keys_are_found_however_they_are_spread() {
+        let spreads: [fn(u32) -> u32; 4] =
+            [|n| n, |n| n << 16, |n| u32::MAX - n * n, |n| if n % 9 == 0 { n } else { n << 20 }];
+        for spread in spreads {
+            let mut keys: Vec<[u8; KEY]> = (0..700)
+                .map(|number| {
+                    let mut key = [7; KEY];
+                    key[..4].copy_from_slice(&spread(number).to_be_bytes());
+                    key
+                })
+                .collect();
+            keys.sort_unstable();
+            let mut builder = RunBuilder::new(KEY);
+            keys.iter().for_each(|key| builder.push(key));
+            let run = SortedRun::from_builder(builder, b"").unwrap();
+            for key in &keys {
+                for last in [6, 7, 8] {
+                    let mut asked = *key;
+                    asked[KEY - 1] = last;
+                    let expected = keys.partition_point(|key| *key < asked);
+                    assert_eq!(run.lower_bound(&asked), expected);
+                }
+            }
         }
     }
 
