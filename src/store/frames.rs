@@ -14,7 +14,7 @@ use super::Class;
 /// How many bytes of opened frames of metadata are kept: walks through history come back to them.
 const KEEP_METADATA: usize = 64 << 20;
 /// And of content, which is read in about the order in which it was written.
-const KEEP_CONTENT: usize = 12 << 20;
+const KEEP_CONTENT: usize = 6 << 20;
 /// So many frames of each are kept however long they are: threads read one each, and long frames
 /// take long to open.
 const KEEP_FRAMES: usize = 4;
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_was_used_last_stays_and_no_more_is_kept_than_may_be() {
-        for (class, most) in [(Class::Meta, 64), (Class::Near, 12), (Class::Data, 12)] {
+        for (class, most) in [(Class::Meta, 64), (Class::Near, 6), (Class::Data, 6)] {
             let frames = Frames::default();
             let get = |number| frames.get(class, "pack", number);
             for number in 0..=most {

@@ -90,10 +90,15 @@ impl Store {
     }
 
     fn read_place(&self, kind: Kind, id: &Id, place: &Place) -> Result<Content, Failure> {
-        let frame = match self.frames.get(place.class, &place.pack, place.frame) {
-            Some(frame) => frame,
-            None => {
-                let opened = self.open_frame(place)?;
+        let start = place.offset as usize;
+        let end = start.saturating_add(place.length as usize);
+        let known = self.frames.get(place.class, &place.pack, place.frame);
+        let frame = match known {
+            Some(frame) if frame.len() >= end => frame,
+            known => {
+                // Who comes back to a frame of which only the start was opened gets all of it.
+                let wanted = if known.is_some() { place.raw as usize } else { end };
+                let opened = self.open_frame(place, wanted)?;
                 // A piece of content that has a frame of its own is rarely wanted twice.
                 let is_alone = kind == Kind::Chunk && place.length == place.raw;
                 if !is_alone {
@@ -102,8 +107,6 @@ impl Store {
                 opened
             }
         };
-        let start = place.offset as usize;
-        let end = start.saturating_add(place.length as usize);
         match frame.get(start..end) {
             Some(bytes) if kind.id_of(bytes) == *id => Ok(Content { frame, start, end }),
             _ => Err(Failure::Corrupt),
@@ -122,15 +125,24 @@ impl Store {
         }
     }
 
-    fn open_frame(&self, place: &Place) -> Result<Arc<Frame>, Failure> {
+    /// Opens a frame, or only its start if no more than `wanted` bytes of it are needed and that
+    /// is at most half of it.
+    fn open_frame(&self, place: &Place, wanted: usize) -> Result<Arc<Frame>, Failure> {
         let mut stored = self.frames.buffer(place.stored as usize);
         self.read_stored(place, &mut stored)?;
         let row = place.row();
         if place.form == super::pack::Form::Raw && stored.len() == place.raw as usize {
             return Ok(self.frames.frame(stored));
         }
-        let mut raw = self.frames.buffer(place.raw as usize);
-        let opened = frame::open_into(&stored, &row, place.frame as usize, &mut raw);
+        let (all, index) = (place.raw as usize, place.frame as usize);
+        let is_start = wanted <= all / 2;
+        let mut raw = self.frames.buffer(if is_start { wanted } else { all });
+        let opened = if is_start {
+            raw.resize(wanted, 0);
+            frame::open_start(&stored, &row, index, &mut raw)
+        } else {
+            frame::open_into(&stored, &row, index, &mut raw)
+        };
         self.frames.take_back(stored);
         opened.map_err(|_| Failure::Corrupt)?;
         Ok(self.frames.frame(raw))
@@ -228,9 +240,10 @@ impl Store {
         let Some(place) = self.lookup().find_content(&self.state(), content) else {
             return Ok(None);
         };
-        let opened = self.open_frame(&place);
+        let start = place.offset as usize;
+        let end = start.saturating_add(place.length as usize);
+        let opened = self.open_frame(&place, end);
         let Ok(frame) = opened else { return Ok(None) };
-        let (start, end) = (place.offset as usize, (place.offset + place.length) as usize);
         let Some(bytes) = frame.get(start..end) else { return Ok(None) };
         let manifest = Manifest::from_bytes(bytes)?;
         Ok(Some((Kind::Manifest.id_of(bytes), manifest)))
