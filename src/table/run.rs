@@ -194,8 +194,8 @@ impl SortedRun {
         // steps that grow, and mostly ends within a cache line or two.
         if low < high {
             let head = key.first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
-            let share = head << self.fanout_bits >> 32;
-            let guess = low + ((high - low) as u64 * share >> 32) as usize;
+            let share = (head << self.fanout_bits) >> 32;
+            let guess = low + (((high - low) as u64 * share) >> 32) as usize;
             let mut step = 1;
             if is_below(guess) {
                 low = guess + 1;
