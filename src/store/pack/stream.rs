@@ -14,6 +14,8 @@ use crate::hash::{ContentHasher, Id};
 
 /// How many bytes are written at once.
 const BLOCK: usize = 2 << 20;
+/// So many blocks may wait to be written: content that does not compress comes in bursts.
+const WAITING: usize = 3;
 
 /// Writes one file, front to back, and hashes it.
 #[derive(Debug)]
@@ -121,7 +123,7 @@ impl Drop for Stream {
 
 impl Others {
     fn start(file: FileRef, used: Blocks) -> Self {
-        let (full, blocks) = sync_channel::<Block>(1);
+        let (full, blocks) = sync_channel::<Block>(WAITING);
         let thread = std::thread::spawn(move || {
             let mut hasher = ContentHasher::default();
             let mut offset = 0;
