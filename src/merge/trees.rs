@@ -4,6 +4,7 @@
 //! one list of paths with three versions each; renames bring versions together under one name; each
 //! path is settled by itself; and what differs from our tree then is edited into it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::diff::{self, Change};
@@ -140,15 +141,36 @@ fn three_ways<T>(
     found.into_iter().collect()
 }
 
-/// What our tree has at a path that somebody changed: what we made of it, else what the base has.
-fn was_ours<'c>([ours, theirs]: &'c [Vec<Change>; 2], path: &RepoPath) -> Option<&'c Entry> {
-    let find = |changes: &'c [Change]| {
+/// What our tree has at a path that somebody changed.
+fn was_ours<'c>(files: &'c [Vec<Change>; 2], path: &RepoPath) -> Option<&'c Entry> {
+    let [ours, theirs] = files.each_ref().map(|changes| {
         let at = changes.binary_search_by(|change| change.path.cmp(path)).ok()?;
         changes.get(at)
-    };
-    match find(ours) {
+    });
+    ours_of(ours, theirs)
+}
+
+/// The same, of the changes to the path: what we made of it, else what the base has.
+fn ours_of<'c>(ours: Option<&'c Change>, theirs: Option<&'c Change>) -> Option<&'c Entry> {
+    match ours {
         Some(change) => change.new.as_ref(),
-        None => find(theirs)?.old.as_ref(),
+        None => theirs?.old.as_ref(),
+    }
+}
+
+/// Changes that are asked for in the order of their paths.
+struct Cursor<'c>(&'c [Change]);
+
+impl<'c> Cursor<'c> {
+    fn at(&mut self, path: &RepoPath) -> Option<&'c Change> {
+        while let [first, rest @ ..] = self.0 {
+            match first.path.cmp(path) {
+                Ordering::Less => self.0 = rest,
+                Ordering::Equal => return Some(first),
+                Ordering::Greater => return None,
+            }
+        }
+        None
     }
 }
 
@@ -189,8 +211,11 @@ impl<C: Contents> Work<'_, '_, C> {
         files: &[Vec<Change>; 2],
     ) -> Result<Answer, <C as Source>::Error> {
         let mut edits: BTreeMap<RepoPath, Option<Entry>> = BTreeMap::new();
+        // Both are in the order of paths, so neither is searched.
+        let mut sides = [Cursor(&files[0]), Cursor(&files[1])];
         for (path, placed) in &placed {
-            if placed.entry.as_ref() != was_ours(files, path) {
+            let [ours, theirs] = sides.each_mut().map(|side| side.at(path));
+            if placed.entry.as_ref() != ours_of(ours, theirs) {
                 edits.insert(path.clone(), placed.entry.clone());
             }
         }
