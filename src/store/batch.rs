@@ -423,12 +423,14 @@ impl<'s> Batch<'s> {
             let mut placed_at = Err(io::ErrorKind::NotFound.into());
             for _ in 0..8 {
                 match dir.make_dir(folder.as_bytes(), 0o777) {
-                    Ok(()) => {
-                        folders.insert(folder[..folder.len() - "/ab".len()].to_owned());
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        disk::make_dirs(dir, folder.as_bytes())
+                            .map_err(Error::io("create", &folder))?;
                     }
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                    Err(_) => disk::make_dirs(dir, folder.as_bytes())
-                        .map_err(Error::io("create", &folder))?,
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                        return Err(Error::io("create", &folder)(error));
+                    }
+                    _ => {}
                 }
                 placed_at = dir.rename(path.as_bytes(), dir, target.as_bytes());
                 match &placed_at {
@@ -437,6 +439,10 @@ impl<'s> Batch<'s> {
                 }
             }
             placed_at.map_err(Error::io("rename", &path))?;
+            // Whoever made the folder may not have synced its name yet, so that is done in any case.
+            if let Some((above, _)) = folder.rsplit_once('/') {
+                folders.insert(above.to_owned());
+            }
             folders.insert(folder);
             let info = PackInfo {
                 class: written.class,

@@ -820,4 +820,26 @@ mod tests {
         dir.remove_file(b"lookup/state").ok();
         assert_eq!(messages(&open(&disk, 4).unwrap()).unwrap().len(), 5);
     }
+
+    #[test]
+    fn a_folder_that_somebody_else_just_made_is_durable_with_what_is_put_there() {
+        let disk = MemoryDisk::new();
+        let store = create(&disk, 1).unwrap();
+        let dir = disk.open(Path::new("/repo")).unwrap();
+        for class in [Class::Meta, Class::Near] {
+            let folder = format!("packs/{}", class.name());
+            crate::disk::make_dirs(&*dir, folder.as_bytes()).unwrap();
+            for first in 0..=255u8 {
+                // As if they had been killed before they could sync the folder's name.
+                dir.make_dir(format!("{folder}/{first:02x}").as_bytes(), 0o777).unwrap();
+            }
+        }
+        let id = commit(&store, "first").unwrap();
+        let after = disk.image_after_power_loss(Survival::Nothing);
+        let store = open(&after, 2).unwrap();
+        assert_eq!(store.target("refs/heads/main"), Some(Target::Id(id)));
+        store.read(Kind::Commit, &id).unwrap();
+        let chunk = Kind::Chunk.id_of("first".repeat(10).as_bytes());
+        store.read(Kind::Chunk, &chunk).unwrap();
+    }
 }

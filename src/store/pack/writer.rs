@@ -110,3 +110,31 @@ impl PackWriter {
         Ok(Written { class, is_archive, hash, bytes, table })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::disk::{Disk, MemoryDisk, read_all};
+    use crate::hash::Kind;
+    use crate::store::pack::FrameBuilder;
+
+    #[test]
+    fn the_header_says_whether_a_pack_is_an_archive() {
+        let dir = MemoryDisk::new().create(Path::new("/packs")).unwrap();
+        let blocks = Blocks::default();
+        for (name, is_archive) in [("pack", false), ("archive", true)] {
+            let create = if is_archive { PackWriter::create_archive } else { PackWriter::create };
+            let mut writer = create(&*dir, name, Class::Data, &blocks).unwrap();
+            let mut builder = FrameBuilder::new();
+            builder.push(Kind::Chunk, Kind::Chunk.id_of(b"bytes"), b"bytes");
+            writer.push(&builder.finish(super::super::Level::Fast)).unwrap();
+            assert_eq!(writer.finish().unwrap().is_archive, is_archive);
+            let bytes = read_all(&*dir, name.as_bytes(), 1 << 20).unwrap();
+            let header = [&b"ANNLPACK"[..], &[1, 4, u8::from(is_archive), 0, 0, 0, 0, 0]].concat();
+            assert_eq!(bytes[..16], header);
+        }
+    }
+}
