@@ -71,8 +71,9 @@ pub fn set(text: &str, name: &str, value: &str) -> Result<String, Error> {
         });
         table = item.as_table_like_mut().ok_or_else(|| Error::Shape(name.to_owned()))?;
     }
-    let mut new = match (form, parse_flag(value)) {
-        (Form::Flag, Some(flag)) => Value::from(flag),
+    let mut new = match (form, parse_flag(value), value.parse::<i64>()) {
+        (Form::Flag, Some(flag), _) => Value::from(flag),
+        (Form::Number(..), _, Ok(number)) => Value::from(number),
         _ => Value::from(value),
     };
     match table.get_mut(last) {

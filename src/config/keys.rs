@@ -9,6 +9,8 @@ pub enum Form {
     Text,
     /// `true` or `false`.
     Flag,
+    /// A whole number from the first to the second.
+    Number(i64, i64),
     /// One of these words.
     Choice(&'static [&'static str]),
 }
@@ -20,6 +22,10 @@ impl Form {
             Self::Text => return Ok(()),
             Self::Flag if parse_flag(value).is_some() => return Ok(()),
             Self::Flag => "true or false".to_owned(),
+            Self::Number(least, most) => match value.parse::<i64>() {
+                Ok(number) if (least..=most).contains(&number) => return Ok(()),
+                _ => format!("a whole number from {least} to {most}"),
+            },
             Self::Choice(words) if words.contains(&value) => return Ok(()),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
         };
@@ -108,6 +114,12 @@ pub const KEYS: &[Key] = &[
         Form::Choice(&["merge", "diff3"]),
         Some("merge"),
         "What conflicts in texts show; diff3: the base too.",
+    ),
+    entry(
+        "pack.compression",
+        Form::Number(1, 19),
+        Some("2"),
+        "How hard what is recorded is compressed: a level of zstd's. More is slower and smaller.",
     ),
     entry("record.gitignore", Form::Flag, Some("false"), "Whether .gitignore files are obeyed."),
     entry(

@@ -126,7 +126,12 @@ impl Config {
         })
     }
 
-    /// The value of a key that is one of a few words.
+    /// The value of a key that is a whole number; `None` if it has none.
+    pub fn number(&self, name: &str) -> Result<Option<i64>, Error> {
+        Ok(self.choice(name)?.parse().ok())
+    }
+
+    /// The value of a key that is one of a few words, or has another form.
     pub fn choice(&self, name: &str) -> Result<String, Error> {
         let value = self.text(name)?.unwrap_or_default();
         match key(name) {
@@ -179,6 +184,7 @@ mod tests {
         let config = Config::new();
         assert_eq!(config.choice("record.times").unwrap(), "changed");
         assert!(!config.flag("core.quotepath").unwrap());
+        assert_eq!(config.number("pack.compression").unwrap(), Some(2));
         assert_eq!(config.text("user.name").unwrap(), None);
     }
 

@@ -18,7 +18,7 @@ use crate::disk::{self, DirRef, Disk};
 use crate::hash::{Id, hex, unhex};
 use crate::object::{Commit, Signature, Source};
 use crate::path::RepoPath;
-use crate::store::{self, Store, Target};
+use crate::store::{self, Level, Store, Target};
 
 pub use discover::{Found, discover};
 pub use working::{Rules, Working, find_entry};
@@ -180,6 +180,11 @@ impl Repository {
         };
         let here = RepoPath::root();
         Ok((Self { store, disk, state_path, worktree, here }, existed))
+    }
+
+    /// Compresses what is recorded from now on so hard.
+    pub fn set_compression(&mut self, level: Level) {
+        self.store.set_compression(level);
     }
 
     /// The store.

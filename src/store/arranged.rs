@@ -178,7 +178,7 @@ impl<'b, 's> Arranged<'b, 's> {
         let is_full =
             builder.len() + bytes.len() > lane.frame_bytes() || builder.objects() >= FRAME_OBJECTS;
         if is_full && !builder.is_empty() {
-            let frame = builder.finish(Level::Thorough);
+            let frame = builder.finish(Level::THOROUGH);
             self.batch.push_frame(lane.class(), &frame)?;
         }
         self.frames[lane as usize].push(kind, id, bytes);
@@ -190,7 +190,7 @@ impl<'b, 's> Arranged<'b, 's> {
         for lane in Lane::all() {
             let builder = &mut self.frames[lane as usize];
             if !builder.is_empty() {
-                let frame = builder.finish(Level::Thorough);
+                let frame = builder.finish(Level::THOROUGH);
                 self.batch.push_frame(lane.class(), &frame)?;
             }
         }

@@ -18,7 +18,7 @@ use crate::hash::{Id, Kind, hex};
 use crate::object::{Manifest, Object, Sink, Table};
 
 use super::lookup::Indexed;
-use super::pack::{Blocks, Frame, FrameBuilder, Level, PackWriter, Written, frame};
+use super::pack::{Blocks, Frame, FrameBuilder, PackWriter, Written, frame};
 use super::{Class, Effect, Error, PackInfo, Publication, State, Store, pack_path};
 
 /// A frame of content is finished when it has so many bytes.
@@ -605,7 +605,7 @@ impl<'b, 's> Writer<'b, 's> {
         let builder = &mut self.frames[class as usize];
         let most = if class == Class::Meta { META_FRAME_BYTES } else { FRAME_BYTES };
         if builder.len() + bytes.len() > most && !builder.is_empty() {
-            let frame = builder.finish(Level::Fast);
+            let frame = builder.finish(self.batch.store.compression);
             self.batch.push_frame(class, &frame)?;
         }
         self.frames[class as usize].push(kind, id, bytes);
@@ -624,7 +624,7 @@ impl<'b, 's> Writer<'b, 's> {
         for class in Class::ALL {
             let builder = &mut self.frames[class as usize];
             if !builder.is_empty() {
-                let frame = builder.finish(Level::Fast);
+                let frame = builder.finish(self.batch.store.compression);
                 self.batch.push_frame(class, &frame)?;
             }
         }

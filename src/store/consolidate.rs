@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::hash::{Id, Kind};
 
-use super::pack::{FrameBuilder, Level, MOST_FRAME_BYTES, PackWriter, Written, read_table};
+use super::pack::{FrameBuilder, MOST_FRAME_BYTES, PackWriter, Written, read_table};
 use super::{Class, Error, PackInfo, State, Store, pack_path};
 
 /// Packs below this size are small, in bytes.
@@ -93,12 +93,12 @@ pub(super) fn merge(
     for (kind, id, bytes) in &rows {
         let is_full = builder.len() + bytes.len() > FRAME_BYTES.min(MOST_FRAME_BYTES);
         if !builder.is_empty() && (is_full || last_kind != Some(*kind)) {
-            writer.push(&builder.finish(Level::Fast)).map_err(failed())?;
+            writer.push(&builder.finish(store.compression)).map_err(failed())?;
         }
         last_kind = Some(*kind);
         builder.push(*kind, *id, bytes);
     }
-    writer.push(&builder.finish(Level::Fast)).map_err(failed())?;
+    writer.push(&builder.finish(store.compression)).map_err(failed())?;
     Ok(Some((writer.finish().map_err(failed())?, names)))
 }
 

@@ -46,7 +46,7 @@ pub use error::Error;
 pub use identity::Identity;
 pub use journal::{Effect, Move, PackInfo, Record, Slot, State, Target};
 pub use lookup::{Lookup, Place};
-pub use pack::Class;
+pub use pack::{Class, Level};
 pub use publish::{Publication, RefEdit};
 pub use read::{Content, content_kind};
 pub use session::{Seen, SeenFile};
@@ -70,6 +70,8 @@ pub struct Store {
     /// Packs that are there and not listed, once somebody had to look.
     unlisted: Mutex<Option<Arc<(State, Lookup)>>>,
     notices: Mutex<Vec<String>>,
+    /// How hard what is recorded is compressed.
+    compression: Level,
     /// Opened at an older record, because the packs of newer ones did not come along.
     is_held: AtomicBool,
 }
@@ -132,6 +134,7 @@ impl Store {
             state: RwLock::new(Arc::new(state)),
             frames: Frames::default(),
             unlisted: Mutex::new(None),
+            compression: Level::FIRST,
             is_held: AtomicBool::new(false),
         };
         store.fall_back_if_copied()?;
@@ -143,6 +146,11 @@ impl Store {
             store.save_state(&state);
         }
         Ok(store)
+    }
+
+    /// Compresses what is recorded from now on so hard.
+    pub fn set_compression(&mut self, level: Level) {
+        self.compression = level;
     }
 
     /// What the journal says, as far as it was read.

@@ -40,6 +40,26 @@ fn comments_stay_and_a_wrong_value_is_refused() {
 }
 
 #[test]
+fn what_is_recorded_is_compressed_as_hard_as_the_setting_says() {
+    let stored = |level: &str| {
+        let world = World::new();
+        world.run_args(&["config", "pack.compression", level]).ok();
+        let text: String = (0..30_000_u64).map(|i| format!("{:x} {i}\n", i * i * 7919)).collect();
+        world.write("text", &text);
+        world.run("commit -q -m text").ok();
+        assert_eq!(std::fs::read_to_string(world.path("text")).unwrap(), text);
+        let packs = std::fs::read_dir(world.path(".annals/packs/near")).unwrap();
+        let below = packs.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+        below.map(|pack| pack.unwrap().metadata().unwrap().len()).sum::<u64>()
+    };
+    let (least, most) = (stored("1"), stored("19"));
+    assert!(most < least * 9 / 10, "{least} {most}");
+    let world = World::new();
+    let said = world.run("-c pack.compression=20 status").fails(128);
+    assert!(said.contains("cannot be '20': it is a whole number from 1 to 19"), "{said}");
+}
+
+#[test]
 fn an_alias_is_a_command_of_ones_own() {
     let world = World::with(&["one: a=1", "two: a=2"]);
     world.run_args(&["config", "alias.last", "log -1 --format=%s"]).ok();

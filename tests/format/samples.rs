@@ -255,12 +255,12 @@ pub(crate) fn pack() -> Vec<u8> {
     let mut writer = PackWriter::create(&*dir, "pack", Class::Near, &Blocks::default()).unwrap();
     let mut frames = FrameBuilder::new();
     frames.push(Kind::Chunk, hash(HELLO), HELLO);
-    writer.push(&frames.finish(Level::Fast)).unwrap();
+    writer.push(&frames.finish(Level::new(3).unwrap())).unwrap();
     for letter in [b'a', b'b'] {
         let bytes = vec![letter; 600];
         frames.push(Kind::Chunk, hash(&bytes), &bytes);
     }
-    writer.push(&frames.finish(Level::Fast)).unwrap();
+    writer.push(&frames.finish(Level::new(3).unwrap())).unwrap();
     writer.finish().unwrap();
     disk.read("/p/pack").unwrap()
 }

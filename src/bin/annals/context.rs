@@ -17,6 +17,7 @@ use annals::ops::{self, revisions};
 use annals::path::{Pathspec, RepoPath};
 use annals::progress::Monitor;
 use annals::repo::{Person, Repository, Rules, discover};
+use annals::store;
 use annals::worktree::scan::Nested;
 
 use crate::cli::Global;
@@ -90,12 +91,21 @@ impl Context {
         self.global.json
     }
 
+    /// A repository that was opened or made, as the settings want it.
+    pub(crate) fn set_up(&self, mut repository: Repository) -> Result<Repository, Error> {
+        let level = self.config()?.number("pack.compression")?;
+        let level = level.and_then(|level| store::Level::new(u8::try_from(level).ok()?));
+        repository.set_compression(level.unwrap_or(store::Level::FIRST));
+        Ok(repository)
+    }
+
     /// The repository the directory is in.
     pub(crate) fn repository(&self) -> Result<&Repository, Error> {
         if let Some(repository) = self.repository.get() {
             return Ok(repository);
         }
-        let repository = Repository::open(self.disk.clone(), &self.directory, self.env.clone())?;
+        let opened = Repository::open(self.disk.clone(), &self.directory, self.env.clone())?;
+        let repository = self.set_up(opened)?;
         for notice in repository.store().take_notices() {
             self.monitor().notice(&notice);
         }

@@ -17,21 +17,19 @@ pub const MOST_FRAME_BYTES: usize = 4 << 20;
 /// The same in an archive.
 pub const MOST_ARCHIVE_FRAME_BYTES: usize = 16 << 20;
 
-/// How hard to compress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// As content is first recorded.
-    Fast,
-    /// When packs are rewritten.
-    Thorough,
-}
+/// How hard to compress: a level of zstd's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub struct Level(u8);
 
 impl Level {
-    fn number(self) -> i32 {
-        match self {
-            Self::Fast => 3,
-            Self::Thorough => 9,
-        }
+    /// As content is first recorded, if nobody asks for another.
+    pub const FIRST: Self = Self(2);
+    /// As it is written when all of it is at hand.
+    pub const THOROUGH: Self = Self(9);
+
+    /// This one of zstd's levels: 1, the fastest, to 19.
+    pub fn new(number: u8) -> Option<Self> {
+        (1..=19).contains(&number).then_some(Self(number))
     }
 }
 
@@ -131,10 +129,8 @@ impl FrameBuilder {
     fn compress(&mut self, level: Level) -> bool {
         self.stored.clear();
         self.stored.reserve(zstd::zstd_safe::compress_bound(self.raw.len()));
-        let reach = match level {
-            Level::Thorough if self.raw.len() > FAR_FROM => Reach::Far,
-            _ => Reach::Near,
-        };
+        let is_far = level >= Level::THOROUGH && self.raw.len() > FAR_FROM;
+        let reach = if is_far { Reach::Far } else { Reach::Near };
         let compressed = with_compressor(level, reach, |compressor| {
             compressor.compress_to_buffer(&self.raw, &mut self.stored)
         });
@@ -190,7 +186,7 @@ enum Reach {
 type Compressor = zstd::bulk::Compressor<'static>;
 
 fn compressor(level: Level, reach: Reach) -> std::io::Result<Compressor> {
-    let mut compressor = Compressor::new(level.number())?;
+    let mut compressor = Compressor::new(level.0.into())?;
     if reach == Reach::Far {
         compressor.set_parameter(CParameter::EnableLongDistanceMatching(true))?;
         compressor.set_parameter(CParameter::WindowLog(FAR_WINDOW))?;
@@ -315,7 +311,7 @@ mod tests {
             builder.push(Kind::Chunk, Kind::Chunk.id_of(&bytes), &bytes);
         }
         let raw = builder.raw.clone();
-        let frame = builder.finish(Level::Fast);
+        let frame = builder.finish(Level::FIRST);
         assert_eq!(frame.row.form, Form::Zstd);
         assert!(frame.stored.len() * 5 < raw.len());
         assert_eq!(open(frame.stored, &frame.row, 0).unwrap(), raw);
@@ -330,7 +326,7 @@ mod tests {
             builder.push(Kind::Chunk, Kind::Chunk.id_of(&bytes), &bytes);
         }
         let raw = builder.raw.clone();
-        let frame = builder.finish(Level::Fast);
+        let frame = builder.finish(Level::FIRST);
         for needed in [0, 1, 100, 200_000, raw.len() / 2, raw.len()] {
             let mut start = vec![7; needed];
             open_start(frame.stored, &frame.row, 0, &mut start).unwrap();
@@ -353,14 +349,14 @@ mod tests {
         assert!(!compresses(&random));
         let mut builder = FrameBuilder::new();
         builder.push(Kind::Chunk, Kind::Chunk.id_of(&random), &random);
-        assert_eq!(builder.finish(Level::Fast).row.form, Form::Raw);
+        assert_eq!(builder.finish(Level::FIRST).row.form, Form::Raw);
     }
 
     #[test]
     fn a_frame_that_yields_more_or_less_than_it_says_is_damage() {
         let mut builder = FrameBuilder::new();
         builder.push(Kind::Chunk, Id::EMPTY, &[7; 1000]);
-        let frame = builder.finish(Level::Fast);
+        let frame = builder.finish(Level::FIRST);
         for raw in [999, 1001, 0] {
             let row = FrameRow { raw, ..frame.row };
             assert!(open(frame.stored, &row, 0).is_err());

@@ -130,7 +130,7 @@ mod tests {
             let mut writer = create(&*dir, name, Class::Data, &blocks).unwrap();
             let mut builder = FrameBuilder::new();
             builder.push(Kind::Chunk, Kind::Chunk.id_of(b"bytes"), b"bytes");
-            writer.push(&builder.finish(super::super::Level::Fast)).unwrap();
+            writer.push(&builder.finish(super::super::Level::FIRST)).unwrap();
             assert_eq!(writer.finish().unwrap().is_archive, is_archive);
             let bytes = read_all(&*dir, name.as_bytes(), 1 << 20).unwrap();
             let header = [&b"ANNLPACK"[..], &[1, 4, u8::from(is_archive), 0, 0, 0, 0, 0]].concat();

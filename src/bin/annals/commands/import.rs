@@ -83,7 +83,7 @@ fn open_or_make(
 ) -> Result<Repository, Error> {
     let path = context.directory().join(directory);
     match Repository::open(context.disk().clone(), &path, context.env().clone()) {
-        Ok(repo) if repo.here().is_root() => return Ok(repo),
+        Ok(repo) if repo.here().is_root() => return context.set_up(repo),
         Ok(_) | Err(RepoError::NotFound(_) | RepoError::Io { .. }) => {}
         Err(error) => return Err(error.into()),
     }
@@ -93,7 +93,7 @@ fn open_or_make(
     };
     let init = init::Options { bare, branch, actor: options.actor.clone() };
     let (repo, _) = init::run(context.disk().clone(), &path, context.env().clone(), &init)?;
-    Ok(repo)
+    context.set_up(repo)
 }
 
 fn tell(context: &Context, outcome: &Outcome, seconds: f64) -> Result<(), Error> {

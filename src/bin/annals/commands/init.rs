@@ -45,6 +45,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let options = init::Options { bare: args.bare, branch, actor: context.committer()? };
     let (repo, outcome) =
         init::run(context.disk().clone(), &path, context.env().clone(), &options)?;
+    let repo = context.set_up(repo)?;
     let output = context.output();
     let state = repo.state_path().display();
     output.say(match outcome.existed {
