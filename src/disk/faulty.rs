@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::io::Errno;
 
 use crate::clock::Time;
-use crate::disk::{Bytes, Dir, DirRef, Disk, File, FileRef, Found, Lock, Stat, Wait};
+use crate::disk::{Answer, Bytes, Dir, DirRef, Disk, File, FileRef, Found, Lock, Stat, Wait};
 
 /// How often each kind of call was made; failed ones count too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -320,7 +320,12 @@ impl Dir for FaultyDir {
         Ok(found)
     }
 
-    fn scan(&self) -> io::Result<Vec<(Vec<u8>, io::Result<Stat>)>> {
+    fn ask(&self, names: Vec<Vec<u8>>) -> io::Result<Vec<Answer>> {
+        self.meter.look(|counts| counts.stats += names.len() as u64)?;
+        self.inner.ask(names)
+    }
+
+    fn scan(&self) -> io::Result<Vec<Answer>> {
         self.meter.look(|counts| counts.scans += 1)?;
         let scanned = self.inner.scan()?;
         self.meter.state().counts.scanned += scanned.len() as u64;

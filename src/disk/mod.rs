@@ -94,16 +94,34 @@ pub struct Found {
     pub kind: Option<FileKind>,
 }
 
+/// A name with what the file system says of it, or why it cannot be asked.
+pub type Answer = (Vec<u8>, io::Result<Stat>);
+
 /// An open directory. Paths are raw bytes, relative to it; the last component is never followed if
 /// it is a symbolic link. Calls that create something fail with `AlreadyExists` if it is there.
 pub trait Dir: Send + Sync + fmt::Debug {
-    /// The names in this directory, `.` and `..` excepted, in no order.
+    /// The names in this directory, `.` and `..` excepted, in the order in which asking about them
+    /// is cheapest.
     fn list(&self) -> io::Result<Vec<Found>>;
+
+    /// These names with what the file system says of each, in no order. A name that is not there
+    /// is left out; one that cannot be asked about has its error.
+    fn ask(&self, names: Vec<Vec<u8>>) -> io::Result<Vec<Answer>> {
+        let is_there = |asked: &Answer| {
+            asked.1.as_ref().err().is_none_or(|error| error.kind() != io::ErrorKind::NotFound)
+        };
+        let asked = |name: Vec<u8>| {
+            let stat = self.stat(&name);
+            (name, stat)
+        };
+        Ok(names.into_iter().map(asked).filter(is_there).collect())
+    }
 
     /// The names in this directory with what the file system says of each, in no order. A name
     /// that vanished in between is left out; one that cannot be asked about has its error.
-    #[allow(clippy::type_complexity)]
-    fn scan(&self) -> io::Result<Vec<(Vec<u8>, io::Result<Stat>)>>;
+    fn scan(&self) -> io::Result<Vec<Answer>> {
+        self.ask(self.list()?.into_iter().map(|found| found.name).collect())
+    }
 
     /// What the file system says of `path`.
     fn stat(&self, path: &[u8]) -> io::Result<Stat>;

@@ -22,8 +22,8 @@ use rustix::io::Errno;
 
 use crate::clock::Time;
 use crate::disk::{
-    Bytes, DIRECT_STEP, Dir, DirRef, Disk, File, FileKind, FileRef, Found, Lock, Stat, Wait,
-    read_all,
+    Answer, Bytes, DIRECT_STEP, Dir, DirRef, Disk, File, FileKind, FileRef, Found, Lock, Stat,
+    Wait, read_all,
 };
 
 /// The file system of the operating system.
@@ -187,30 +187,28 @@ const SHARED_FROM: usize = 4096;
 
 impl Dir for OsDir {
     fn list(&self) -> io::Result<Vec<Found>> {
-        let mut found = Vec::new();
-        self.each_name(|name, _, kind| {
-            found.push(Found { name: name.to_vec(), kind: kind_of(kind) });
-        })?;
-        Ok(found)
-    }
-
-    fn scan(&self) -> io::Result<Vec<(Vec<u8>, io::Result<Stat>)>> {
         let mut names = Vec::new();
-        self.each_name(|name, inode, _| names.push((inode, name.to_vec())))?;
+        self.each_name(|name, inode, kind| {
+            names.push((inode, Found { name: name.to_vec(), kind: kind_of(kind) }));
+        })?;
         // Directories give names in the order of a hash; asking in the order of the inodes reads
         // each block of the inode table once when nothing is cached.
         names.sort_unstable_by_key(|&(inode, _)| inode);
-        let ask = |names: Vec<(u64, Vec<u8>)>| {
-            let mut scanned = Vec::with_capacity(names.len());
-            for (_, name) in names {
+        Ok(names.into_iter().map(|(_, found)| found).collect())
+    }
+
+    fn ask(&self, mut names: Vec<Vec<u8>>) -> io::Result<Vec<Answer>> {
+        let ask = |names: Vec<Vec<u8>>| {
+            let mut answers = Vec::with_capacity(names.len());
+            for name in names {
                 let asked = &name[..];
                 match retry(|| rustix::fs::statat(&self.fd, asked, AtFlags::SYMLINK_NOFOLLOW)) {
-                    Ok(stat) => scanned.push((name, Ok(to_stat(&stat)))),
+                    Ok(stat) => answers.push((name, Ok(to_stat(&stat)))),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => scanned.push((name, Err(error))),
+                    Err(error) => answers.push((name, Err(error))),
                 }
             }
-            scanned
+            answers
         };
         if names.len() < SHARED_FROM {
             return Ok(ask(names));
@@ -225,12 +223,12 @@ impl Dir for OsDir {
                 let theirs = names.split_off(names.len() - share);
                 others.push(scope.spawn(|| ask(theirs)));
             }
-            let mut scanned = ask(names);
+            let mut answers = ask(names);
             for other in others {
                 let part = other.join().map_err(|_| io::Error::other("a thread died"))?;
-                scanned.extend(part);
+                answers.extend(part);
             }
-            Ok(scanned)
+            Ok(answers)
         })
     }
 

@@ -89,6 +89,7 @@ pub(super) fn stage(
             ignore: &working.ignore,
             pathspec: &options.paths,
             untracked: if options.only_tracked { Untracked::No } else { Untracked::All },
+            spare: false,
             tell_ignored: false,
             nested: options.rules.nested.unwrap_or(Nested::Skip),
             boot: repo.disk().boot_id(),

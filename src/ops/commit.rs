@@ -194,6 +194,7 @@ fn attempt(
             ignore: &working.ignore,
             pathspec: &options.paths,
             untracked: Untracked::All,
+            spare: false,
             tell_ignored: false,
             nested: options.rules.nested.unwrap_or(Nested::Skip),
             boot: repo.disk().boot_id(),

@@ -346,6 +346,7 @@ pub(super) fn changed_paths(
         ignore: &working.ignore,
         pathspec: paths,
         untracked: Untracked::No,
+        spare: false,
         tell_ignored: false,
         nested: Nested::Skip,
         boot: working.repo.disk().boot_id(),

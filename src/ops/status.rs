@@ -148,6 +148,7 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
         ignore: &working.ignore,
         pathspec: &options.paths,
         untracked: options.untracked,
+        spare: false,
         tell_ignored: options.ignored,
         nested: options.rules.nested.unwrap_or(Nested::Skip),
         boot: repo.disk().boot_id(),

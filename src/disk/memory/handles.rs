@@ -58,13 +58,6 @@ impl Dir for MemoryDir {
         Ok(volume.directory(self.inode)?.entries.values().map(found).collect())
     }
 
-    fn scan(&self) -> io::Result<Vec<(Vec<u8>, io::Result<Stat>)>> {
-        let volume = self.disk.volume();
-        volume.readable(self.inode)?;
-        let scanned = |entry: &Entry| (entry.name.clone(), Ok(volume.stat(entry.inode)));
-        Ok(volume.directory(self.inode)?.entries.values().map(scanned).collect())
-    }
-
     fn stat(&self, path: &[u8]) -> io::Result<Stat> {
         check_path(path)?;
         let volume = self.disk.volume();

@@ -95,6 +95,28 @@ impl<'b, 's> Hand<'b, 's> {
         Ok(id)
     }
 
+    /// Records a file that is probably small and was not asked about: open, it is asked before and
+    /// after it is read. `None` if it is long, or anything is not as it should be: then nothing
+    /// came of it, and it is to be asked about and recorded as any other.
+    pub fn record_small(
+        &mut self,
+        dir: &dyn Dir,
+        name: &[u8],
+        read: &mut dyn FnMut(u64),
+    ) -> Result<Option<Recorded>, Error> {
+        let Ok((file, before)) = dir.open_with_stat(name) else { return Ok(None) };
+        if before.size > SMALL {
+            return Ok(None);
+        }
+        let content = match self.read_small(&file, before.size as usize, read) {
+            Ok(Some(content)) => content,
+            Ok(None) | Err(Failure::Reading(_)) => return Ok(None),
+            Err(Failure::Storing(error)) => return Err(error),
+        };
+        let after = file.stat().ok().filter(|after| is_unchanged(&before, after));
+        Ok(after.map(|stat| Recorded { content, stat }))
+    }
+
     /// Records the file `name` of a directory, of which the file system said `listed` when the
     /// directory was looked at.
     pub fn record_file(

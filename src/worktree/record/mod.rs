@@ -239,7 +239,9 @@ pub fn record(request: Request<'_, '_>) -> Result<(Recording, scan::Summary), Er
             scope.spawn(move || recorder.work(thread, receiver, done));
         }
         let _done = SetAtEnd(&done);
-        scan::scan(&request.scan, &recorder, request.monitor)
+        let spare = recorder.request.already_seen.is_empty();
+        let scan = scan::Request { spare, ..request.scan };
+        scan::scan(&scan, &recorder, request.monitor)
     })?;
     if let Some(error) = locked(&recorder.failure).take() {
         return Err(error);
@@ -382,18 +384,35 @@ impl<'s> Recorder<'_, 's> {
         mine: &mut Recording,
     ) -> Result<Option<Fresh>, Error> {
         let tracked = change.tracked.as_ref();
-        let Some(stat) = &change.stat else {
+        if change.kind == ChangeKind::Deleted {
             let was_directory = tracked.is_some_and(|known| known.what == Known::Directory);
             mine.deleted += u64::from(!was_directory);
             mine.edits.push(Edit { path: path.clone(), entry: None });
             mine.rows.push((path.clone(), None));
             return Ok(None);
-        };
+        }
         let Some(dir) = dir else { return Ok(None) };
         let read_at = (self.request.file_system_now)();
         let unread = |mine: &mut Recording, why| {
             mine.unread.push(Unread { path: path.clone(), why });
             Ok(None)
+        };
+        let asked;
+        let stat = match &change.stat {
+            Some(stat) => stat,
+            None => {
+                if let Some(fresh) = self.record_spared(hand, dir, change, read_at, mine)? {
+                    return Ok(Some(fresh));
+                }
+                match dir.stat(&change.name) {
+                    Ok(stat) => asked = stat,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        return unread(mine, Why::Vanished);
+                    }
+                    Err(error) => return unread(mine, Why::Unreadable(error)),
+                }
+                &asked
+            }
         };
         if change.kind == ChangeKind::InTheWay {
             return unread(mine, Why::InTheWay);
@@ -451,6 +470,29 @@ impl<'s> Recorder<'_, 's> {
         };
         let entry = self.entry(change, stat, what);
         Ok(Some(self.fresh(entry, stat, read_at)))
+    }
+
+    /// Records a file that the scan did not ask about. `None` if it has to be asked about first.
+    fn record_spared(
+        &self,
+        hand: &mut Hand<'_, 's>,
+        dir: &DirRef,
+        change: &Change,
+        read_at: Time,
+        mine: &mut Recording,
+    ) -> Result<Option<Fresh>, Error> {
+        let monitor = self.request.monitor;
+        let mut bytes = 0;
+        let recorded = hand.record_small(&**dir, &change.name, &mut |read| {
+            bytes += read;
+            monitor.advance(0, read);
+        })?;
+        mine.bytes_read += bytes;
+        let Some(Recorded { content, stat }) = recorded else { return Ok(None) };
+        mine.files_read += 1;
+        monitor.advance(1, 0);
+        let entry = self.entry(change, &stat, file_of(stat.size, content));
+        Ok(Some(self.fresh(entry, &stat, read_at)))
     }
 
     fn entry(&self, change: &Change, stat: &Stat, what: What) -> Entry {

@@ -6,11 +6,11 @@
 
 use std::io;
 
-use crate::disk::{Dir, Stat};
+use crate::disk::{Answer, Dir, Stat};
 use crate::index::{DirectoryView, Listed, Row, Seen};
 use crate::path::{self, RepoPath};
 
-use super::walk::{OnDisk, Walk};
+use super::walk::Walk;
 
 /// Smaller directories are listed faster than they are thought about.
 const LARGE: usize = 4096;
@@ -98,10 +98,10 @@ impl Walk<'_> {
         &self,
         path: &RepoPath,
         seen: Seen,
-        names: &[OnDisk],
+        names: &[Answer],
         view: &DirectoryView<'_>,
     ) -> Option<Listed> {
-        let is_state = |(name, _): &OnDisk| path.is_root() && name == path::STATE;
+        let is_state = |(name, _): &Answer| path.is_root() && name == path::STATE;
         let names = names.len() - usize::from(names.iter().any(is_state));
         let listed = Listed { names: names as u64, seen };
         let is_worth_it = (LARGE..=view.at_most()).contains(&names)

@@ -2,19 +2,18 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::disk::{FileKind, Stat};
+use crate::disk::{Answer, FileKind, Stat};
 use crate::index::{Presence, Row, Seen, Tracked};
 use crate::path::RepoPath;
 
 use super::as_listed::Asked;
 use super::compare::{Verdict, is_gitlink};
 use super::found::{Change, ChangeKind, Subdirectory, Summary};
-use super::queue::{Place, Task};
+use super::queue::{Ahead, Place, Task};
 use super::request::{Error, Untracked};
-use super::walk::{Here, OnDisk, Walk};
+use super::walk::{Here, Walk};
 
 /// So many refreshed rows are told of; the rest has its turn next time.
 const MOST_REFRESHED: usize = 100_000;
@@ -24,7 +23,7 @@ impl Walk<'_> {
     pub(super) fn against<'r>(
         &self,
         rows: impl Iterator<Item = Row<'r>>,
-        names: Vec<OnDisk>,
+        names: Vec<Answer>,
         here: &mut Here<'_>,
         summary: &mut Summary,
     ) -> Result<(), Error> {
@@ -55,7 +54,7 @@ impl Walk<'_> {
         }
         for (name, stat) in unknown {
             if here.wants(&name) {
-                self.untracked(name, stat, here, summary);
+                self.untracked(name, Some(stat), here, summary);
             }
         }
         Ok(())
@@ -85,7 +84,7 @@ impl Walk<'_> {
     fn other_spellings(
         &self,
         missing: &mut Vec<Row<'_>>,
-        unknown: &mut Vec<OnDisk>,
+        unknown: &mut Vec<Answer>,
         here: &mut Here<'_>,
         summary: &mut Summary,
     ) -> Result<(), Error> {
@@ -157,14 +156,14 @@ impl Walk<'_> {
     ) {
         let path = here.found.path.join(row.name());
         if row.kind() == Some(FileKind::Directory) {
-            self.announce(path, stat, Some(row.tracked()), None, here);
+            self.announce(path, stat, Some(row.tracked()), Ahead::default(), here);
         } else if !is_gitlink(row) {
             // A directory has taken a file's place.
             if self.is_meant(&path) {
                 here.push(ChangeKind::Deleted, None, row);
             }
             if self.request.untracked != Untracked::No {
-                self.untracked(row.name().to_vec(), Ok(stat), here, summary);
+                self.untracked(row.name().to_vec(), Some(Ok(stat)), here, summary);
             }
         }
     }
@@ -222,7 +221,7 @@ impl Walk<'_> {
         path: RepoPath,
         stat: Stat,
         tracked: Option<Tracked>,
-        witness: Option<Arc<RepoPath>>,
+        ahead: Ahead,
         here: &mut Here<'_>,
     ) {
         let is_meant = self.is_meant(&path);
@@ -246,7 +245,7 @@ impl Walk<'_> {
             parent: here.kept.clone(),
             ignore: here.ignore.clone(),
             is_ignored,
-            witness,
+            ahead,
         };
         here.tasks.push(Task { path, place });
     }

@@ -33,7 +33,8 @@ pub struct Change {
     pub name: Vec<u8>,
     /// How it differs.
     pub kind: ChangeKind,
-    /// What is there; `None` if nothing is.
+    /// What is there; `None` if nothing is, and for untracked files of which only the directory
+    /// was asked (see [`Request::spare`](super::Request::spare)).
     pub stat: Option<Stat>,
     /// What the index says. A directory that is gone is told of as well as all that was in it.
     pub tracked: Option<Tracked>,

@@ -22,6 +22,7 @@ mod found;
 mod named;
 mod queue;
 mod request;
+mod sparing;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::disk::{DirRef, FileKind};
+use crate::disk::{Answer, DirRef, FileKind};
 use crate::index::Row;
 use crate::path::{self, RepoPath};
 use crate::worktree::ignore::Ignore;
@@ -12,7 +12,7 @@ use super::compare::is_gitlink;
 use super::found::{DirectoryFound, Summary};
 use super::queue::Task;
 use super::request::{Error, Nested};
-use super::walk::{Here, OnDisk, Walk, is_gone};
+use super::walk::{Here, Walk, is_gone};
 
 /// So many directories on the way stay open.
 const MOST_OPEN: usize = 50;
@@ -72,7 +72,7 @@ impl Walk<'_> {
             }
         };
         let names_are_exact = self.request.volume.tells_names_apart();
-        let mut asked: Vec<OnDisk> = names
+        let mut asked: Vec<Answer> = names
             .iter()
             .filter_map(|name| match dir.stat(name) {
                 Err(error) if is_gone(&error) => None,
@@ -83,7 +83,7 @@ impl Walk<'_> {
         let rows = self.rows(parent, &names)?;
         // Rules matter only to what is not tracked, and in directories to what is below.
         let is_directory =
-            |(_, stat): &OnDisk| stat.as_ref().is_ok_and(|stat| stat.kind == FileKind::Directory);
+            |(_, stat): &Answer| stat.as_ref().is_ok_and(|stat| stat.kind == FileKind::Directory);
         let has_unknown = rows.len() < names.len();
         if has_unknown && self.is_in_gitlink(parent)? {
             return Ok(Vec::new());
@@ -99,6 +99,7 @@ impl Walk<'_> {
             witness: None,
             wanted: None,
             kept: None,
+            kept_names: 0,
             tasks: Vec::new(),
             found: DirectoryFound::nothing(Some(&dir), parent, true),
         };
@@ -115,12 +116,12 @@ impl Walk<'_> {
             };
             listed.sort_by(|a, b| a.0.cmp(&b.0));
             let identity =
-                |(_, stat): &OnDisk| stat.as_ref().ok().map(|stat| (stat.device, stat.inode));
+                |(_, stat): &Answer| stat.as_ref().ok().map(|stat| (stat.device, stat.inode));
             asked.retain(|(name, _)| {
                 listed.binary_search_by(|on_disk| on_disk.0.cmp(name)).is_err()
             });
             let identities: Vec<_> = asked.iter().filter_map(identity).collect();
-            let is_meant = |on_disk: &&OnDisk| {
+            let is_meant = |on_disk: &&Answer| {
                 identity(on_disk).is_some_and(|found| identities.contains(&found))
             };
             let mut wanted: Vec<Vec<u8>> =

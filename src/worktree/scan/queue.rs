@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::disk::DirRef;
+use crate::disk::{DirRef, Found};
 use crate::path::RepoPath;
 use crate::worktree::ignore::Ignore;
 
@@ -34,14 +34,23 @@ pub(super) enum Place {
         ignore: Ignore,
         /// Rules say to leave it alone: only what is tracked in it counts.
         is_ignored: bool,
-        /// Something below it or itself that is to be recorded, if it is untracked.
-        witness: Option<Arc<RepoPath>>,
+        /// What is known of it, if it is untracked.
+        ahead: Ahead,
     },
     /// Only in the index.
     Gone {
         /// The directories below it that stay, because of something in them that was not here.
         staying: Arc<HashSet<RepoPath>>,
     },
+}
+
+/// What looking through an untracked directory told.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    /// Something below it or itself that is to be recorded.
+    pub(super) witness: Option<Arc<RepoPath>>,
+    /// The names in it, if they are few.
+    pub(super) names: Option<Vec<Found>>,
 }
 
 /// An open directory, counted.

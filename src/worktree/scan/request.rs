@@ -41,6 +41,9 @@ pub struct Request<'a> {
     pub pathspec: &'a Pathspec,
     /// Whether untracked things are looked for.
     pub untracked: Untracked,
+    /// Untracked files that are probably small need not be asked about: whoever asks reads them
+    /// and finds out. Used for directories in which nothing is tracked.
+    pub spare: bool,
     /// Whether ignored names are told of.
     pub tell_ignored: bool,
     /// What becomes of repositories in the working tree.

@@ -135,6 +135,7 @@ impl World {
             ignore: &self.ignore,
             pathspec: &self.pathspec,
             untracked: Untracked::All,
+            spare: false,
             tell_ignored: false,
             nested: Nested::Skip,
             boot: None,

@@ -3,16 +3,19 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::disk::{DirRef, FileKind, Stat};
+use crate::disk::{DirRef, FileKind, Found, Stat};
 use crate::path::{self, NameError, RepoPath};
 use crate::worktree::ignore::Ignore;
 
 use super::found::{Change, ChangeKind, Summary};
+use super::queue::Ahead;
 use super::request::{Nested, Untracked};
 use super::walk::{Here, Walk, is_gone};
 
 /// Deeper than this, directories that are only looked through are opened from the root.
 const MOST_OPEN: usize = 50;
+/// So many names of all directories in one are kept at most.
+const MOST_NAMES: usize = 16_384;
 
 /// What an untracked directory is worth.
 enum Worth {
@@ -34,11 +37,11 @@ struct Through {
 }
 
 impl Walk<'_> {
-    /// A name on disk that has no row.
+    /// A name on disk that has no row. Without a stat, the directory says that it is a file.
     pub(super) fn untracked(
         &self,
         name: Vec<u8>,
-        stat: io::Result<Stat>,
+        stat: Option<io::Result<Stat>>,
         here: &mut Here<'_>,
         summary: &mut Summary,
     ) {
@@ -55,7 +58,7 @@ impl Walk<'_> {
             return;
         }
         let path = directory.join(&name);
-        let is_directory = stat.as_ref().is_ok_and(|stat| stat.kind == FileKind::Directory);
+        let is_directory = matches!(&stat, Some(Ok(Stat { kind: FileKind::Directory, .. })));
         let is_meant = self.is_meant(&path);
         let may_be_below = is_directory && self.may_be_meant_below(&path);
         if !is_meant && !may_be_below {
@@ -69,19 +72,21 @@ impl Walk<'_> {
             }
             return;
         }
-        let stat = match stat {
+        let stat = match stat.transpose() {
             Ok(stat) => stat,
             Err(error) => {
                 summary.unreadable.push((path, error));
                 return;
             }
         };
-        match stat.kind {
-            FileKind::Special => summary.special.push(path),
-            FileKind::Directory => self.untracked_directory(path, stat, is_meant, here, summary),
-            FileKind::File | FileKind::Symlink => {
+        match stat {
+            Some(Stat { kind: FileKind::Special, .. }) => summary.special.push(path),
+            Some(stat) if is_directory => {
+                self.untracked_directory(path, stat, is_meant, here, summary);
+            }
+            _ => {
                 let kind = ChangeKind::Added;
-                here.found.changes.push(Change { name, kind, stat: Some(stat), tracked: None });
+                here.found.changes.push(Change { name, kind, stat, tracked: None });
             }
         }
     }
@@ -103,11 +108,12 @@ impl Walk<'_> {
         here: &mut Here<'_>,
         summary: &mut Summary,
     ) {
-        let mut witness = here.witness.clone().filter(|witness| witness.is_within(&path));
+        let witness = here.witness.clone().filter(|witness| witness.is_within(&path));
+        let mut ahead = Ahead { witness, names: None };
         // What is not meant itself is told of only if something in it is.
-        if is_meant && witness.is_none() {
-            match self.worth(&path, here) {
-                Worth::Something(found) => witness = Some(Arc::new(found)),
+        if is_meant && ahead.witness.is_none() {
+            match self.worth(&path, here, &mut ahead.names) {
+                Worth::Something(found) => ahead.witness = Some(Arc::new(found)),
                 Worth::OnlyIgnored => {
                     self.ignored(path.name().to_vec(), true, here);
                     return;
@@ -119,64 +125,85 @@ impl Walk<'_> {
                 Worth::Gone => return,
             }
         }
-        self.announce(path, stat, None, witness, here);
+        self.announce(path, stat, None, ahead, here);
     }
 
     /// Looks through an untracked directory until something is found that is not ignored. An empty
     /// directory is something. Whether a directory is recorded depends on this, so it is asked
-    /// before anybody is told of it.
-    fn worth(&self, top: &RepoPath, here: &Here<'_>) -> Worth {
+    /// before anybody is told of it. Its names are kept for whoever looks at it then.
+    fn worth(&self, top: &RepoPath, here: &mut Here<'_>, kept: &mut Option<Vec<Found>>) -> Worth {
         let (parent, ignore) = (Some(here.dir.clone()), here.ignore.clone());
         let mut todo = vec![Through { path: top.clone(), parent, ignore }];
-        while let Some(Through { path, parent, ignore }) = todo.pop() {
-            let opened = match parent {
-                Some(parent) => parent.dir(path.name()),
-                None => self.open_from_root(&path),
+        while let Some(through) = todo.pop() {
+            let opened = match &through.parent {
+                Some(parent) => parent.dir(through.path.name()),
+                None => self.open_from_root(&through.path),
             };
+            let is_top = through.path == *top;
             let (dir, names) = match opened.and_then(|dir| Ok((dir.list()?, dir))) {
                 Ok((names, dir)) => (dir, names),
-                Err(error) if is_gone(&error) && path == *top => return Worth::Gone,
+                Err(error) if is_gone(&error) && is_top => return Worth::Gone,
                 Err(error) if is_gone(&error) => continue,
                 // What cannot be read is told of.
-                Err(_) => return Worth::Something(path),
+                Err(_) => return Worth::Something(through.path),
             };
-            if names.is_empty() {
-                return Worth::Something(path);
+            let found = self.look_through(through, is_top, &dir, &names, &mut todo);
+            if is_top && here.kept_names + names.len() <= MOST_NAMES {
+                here.kept_names += names.len();
+                *kept = Some(names);
             }
-            let has = |wanted: &[u8]| names.iter().any(|found| found.name == wanted);
-            if has(path::STATE) {
-                if path != *top {
-                    // It is told of in the directory it is in.
-                    return Worth::Something(
-                        path.split().map(|(above, _)| above).unwrap_or_default(),
-                    );
-                }
-                if self.request.nested == Nested::Skip {
-                    return Worth::Repository;
-                }
-                return Worth::Something(path);
-            }
-            let ignore = self.rules(&path, &dir, &ignore, has, &mut Vec::new());
-            for found in &names {
-                if check(&found.name, &path).is_err() {
-                    return Worth::Something(path);
-                }
-                let below = path.join(&found.name);
-                let kind = found.kind.or_else(|| Some(dir.stat(&found.name).ok()?.kind));
-                let is_directory = kind == Some(FileKind::Directory);
-                if !self.is_meant(&below)
-                    || (!ignore.is_empty() && ignore.is_ignored(&below, is_directory))
-                {
-                    continue;
-                }
-                if !is_directory {
-                    return Worth::Something(below);
-                }
-                let parent = (todo.len() < MOST_OPEN).then(|| dir.clone());
-                todo.push(Through { path: below, parent, ignore: ignore.clone() });
+            if let Some(worth) = found {
+                return worth;
             }
         }
         Worth::OnlyIgnored
+    }
+
+    /// Looks at the names in one directory; `None` if it has to be looked further.
+    fn look_through(
+        &self,
+        through: Through,
+        is_top: bool,
+        dir: &DirRef,
+        names: &[Found],
+        todo: &mut Vec<Through>,
+    ) -> Option<Worth> {
+        let Through { path, ignore, .. } = through;
+        if names.is_empty() {
+            return Some(Worth::Something(path));
+        }
+        let has = |wanted: &[u8]| names.iter().any(|found| found.name == wanted);
+        if has(path::STATE) {
+            if !is_top {
+                // It is told of in the directory it is in.
+                let above = path.split().map(|(above, _)| above).unwrap_or_default();
+                return Some(Worth::Something(above));
+            }
+            if self.request.nested == Nested::Skip {
+                return Some(Worth::Repository);
+            }
+            return Some(Worth::Something(path));
+        }
+        let ignore = self.rules(&path, dir, &ignore, has, &mut Vec::new());
+        for found in names {
+            if check(&found.name, &path).is_err() {
+                return Some(Worth::Something(path));
+            }
+            let below = path.join(&found.name);
+            let kind = found.kind.or_else(|| Some(dir.stat(&found.name).ok()?.kind));
+            let is_directory = kind == Some(FileKind::Directory);
+            if !self.is_meant(&below)
+                || (!ignore.is_empty() && ignore.is_ignored(&below, is_directory))
+            {
+                continue;
+            }
+            if !is_directory {
+                return Some(Worth::Something(below));
+            }
+            let parent = (todo.len() < MOST_OPEN).then(|| dir.clone());
+            todo.push(Through { path: below, parent, ignore: ignore.clone() });
+        }
+        None
     }
 }
 

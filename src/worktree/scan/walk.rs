@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::disk::{DirRef, Stat, read_all};
+use crate::disk::{Answer, DirRef, read_all};
 use crate::index::{DirectoryView, Seen};
 use crate::path::{self, RepoPath};
 use crate::progress::Monitor;
@@ -13,8 +13,9 @@ use crate::worktree::ignore::Ignore;
 use super::as_listed::Asked;
 use super::compare::Comparer;
 use super::found::{DirectoryFound, Summary, Visitor};
-use super::queue::{Kept, Place, Queue, Task};
+use super::queue::{Ahead, Kept, Place, Queue, Task};
 use super::request::{Error, Nested, Request};
+use super::sparing::{self, Spared};
 
 /// A longer rule file is not read.
 const LONGEST_RULE_FILE: u64 = 1 << 20;
@@ -60,7 +61,7 @@ pub(super) fn scan_with(
                 parent: None,
                 ignore: request.ignore.clone(),
                 is_ignored: false,
-                witness: None,
+                ahead: Ahead::default(),
             },
         }]),
     }
@@ -107,14 +108,18 @@ pub(super) struct Here<'a> {
     /// Only these names, sorted, are asked about, or what the file system takes for them.
     pub(super) wanted: Option<Vec<Vec<u8>>>,
     pub(super) kept: Option<Arc<Kept>>,
+    /// How many names of directories in it are kept for later.
+    pub(super) kept_names: usize,
     pub(super) tasks: Vec<Task>,
     pub(super) found: DirectoryFound<'a>,
 }
 
 /// What is known of the names in a directory.
 enum Names<'r> {
+    /// All of them; none is tracked, and not all files were asked about.
+    Untracked(Vec<Spared>),
     /// All of them, with what the file system said of the directory before, if it is large.
-    Listed(Vec<OnDisk>, Option<Seen>),
+    Listed(Vec<Answer>, Option<Seen>),
     /// What is not as it was; all else that is tracked is, there is nothing that is not tracked,
     /// and so many names were asked about.
     Asked((Asked<'r>, usize)),
@@ -127,9 +132,6 @@ struct Around<'r> {
     rules: (Ignore, bool),
     witness: Option<Arc<RepoPath>>,
 }
-
-/// A name on disk.
-pub(super) type OnDisk = (Vec<u8>, io::Result<Stat>);
 
 impl Walk<'_> {
     /// Looks at directories until there are none.
@@ -148,7 +150,8 @@ impl Walk<'_> {
     fn task(&self, task: Task, summary: &mut Summary) -> Result<(), Error> {
         match task.place {
             Place::Gone { staying } => self.gone(&task.path, &staying),
-            Place::Disk { parent, ignore, is_ignored, witness } => {
+            Place::Disk { parent, ignore, is_ignored, ahead } => {
+                let Ahead { witness, names } = ahead;
                 let opened = match parent {
                     Some(parent) => parent.dir.dir(task.path.name()),
                     None => self.open_from_root(&task.path),
@@ -156,13 +159,17 @@ impl Walk<'_> {
                 let view = self.request.index.directory(&task.path)?;
                 let looked = opened.and_then(|dir| {
                     if let Some(asked) = self.as_listed(&task.path, &*dir, view.as_ref()) {
-                        return Ok((dir, Names::Asked(asked)));
+                        return Ok((Names::Asked(asked), dir));
+                    }
+                    if self.request.spare && view.is_none() {
+                        let found = names.map_or_else(|| dir.list(), Ok)?;
+                        return Ok((Names::Untracked(sparing::ask(&*dir, found)?), dir));
                     }
                     let before = self.before_listing(&*dir, view.as_ref());
-                    dir.scan().map(|names| (dir, Names::Listed(names, before)))
+                    Ok((Names::Listed(dir.scan()?, before), dir))
                 });
                 match looked {
-                    Ok((dir, names)) => {
+                    Ok((names, dir)) => {
                         let rules = (ignore, is_ignored);
                         let around = Around { view, rules, witness };
                         self.directory(&task.path, &dir, names, around, summary)
@@ -219,47 +226,65 @@ impl Walk<'_> {
             witness,
             wanted: None,
             kept: None,
+            kept_names: 0,
             tasks: Vec::new(),
             found: DirectoryFound::nothing(Some(dir), path, !self.everything),
         };
-        let (mut names, before) = match names {
-            Names::Listed(names, before) => (names, before),
-            Names::Asked((asked, names)) => {
+        match (names, view) {
+            (Names::Asked((asked, names)), _) => {
                 self.count(names, summary);
                 // If there is no such file, opening it says so.
                 here.ignore = self.rules(path, dir, &here.ignore, |_| true, &mut summary.bad_rules);
                 self.asked(asked, &mut here, summary)?;
-                self.tell(here);
-                return Ok(());
             }
-        };
-        // Often they come almost in order, which this sort is quick with.
-        names.sort_by(|a, b| a.0.cmp(&b.0));
-        self.count(names.len(), summary);
-        let has = |wanted: &[u8]| names.binary_search_by(|(name, _)| name[..].cmp(wanted)).is_ok();
-        // Linked working trees have a file there.
-        if !path.is_root() && has(path::STATE) {
-            summary.nested.push(path.clone());
-            if self.request.nested == Nested::Skip {
-                self.visitor.directory(here.found);
-                return Ok(());
-            }
-        }
-        here.ignore = self.rules(path, dir, &here.ignore, has, &mut summary.bad_rules);
-        match view {
-            Some(view) => {
-                let listed = before.and_then(|seen| self.listing(path, seen, &names, &view));
-                self.against(view.iter(), names, &mut here, summary)?;
-                here.found.listed = listed;
-            }
-            None => {
+            (Names::Untracked(mut names), _) => {
+                names.sort_by(|a, b| a.0.cmp(&b.0));
+                if !self.enter(&names, &mut here, summary) {
+                    self.visitor.directory(here.found);
+                    return Ok(());
+                }
                 for (name, stat) in names {
                     self.untracked(name, stat, &mut here, summary);
                 }
             }
+            (Names::Listed(mut names, before), view) => {
+                // Often they come almost in order, which this sort is quick with.
+                names.sort_by(|a, b| a.0.cmp(&b.0));
+                if !self.enter(&names, &mut here, summary) {
+                    self.visitor.directory(here.found);
+                    return Ok(());
+                }
+                let Some(view) = view else {
+                    for (name, stat) in names {
+                        self.untracked(name, Some(stat), &mut here, summary);
+                    }
+                    self.tell(here);
+                    return Ok(());
+                };
+                let listed = before.and_then(|seen| self.listing(path, seen, &names, &view));
+                self.against(view.iter(), names, &mut here, summary)?;
+                here.found.listed = listed;
+            }
         }
         self.tell(here);
         Ok(())
+    }
+
+    /// Counts the names of a directory and reads its rules. `false` if it is a repository that is
+    /// to be left alone.
+    fn enter<T>(&self, names: &[(Vec<u8>, T)], here: &mut Here<'_>, summary: &mut Summary) -> bool {
+        self.count(names.len(), summary);
+        let has = |wanted: &[u8]| names.binary_search_by(|(name, _)| name[..].cmp(wanted)).is_ok();
+        let path = here.found.path;
+        // Linked working trees have a file there.
+        if !path.is_root() && has(path::STATE) {
+            summary.nested.push(path.clone());
+            if self.request.nested == Nested::Skip {
+                return false;
+            }
+        }
+        here.ignore = self.rules(path, here.dir, &here.ignore, has, &mut summary.bad_rules);
+        true
     }
 
     /// Tells of a directory, and then has those in it looked at.
@@ -410,6 +435,7 @@ mod tests {
             ignore: &ignore,
             pathspec: &pathspec,
             untracked: Untracked::All,
+            spare: false,
             tell_ignored: false,
             nested: Nested::Skip,
             boot: None,
@@ -443,6 +469,7 @@ mod tests {
             ignore: &ignore,
             pathspec: &pathspec,
             untracked: Untracked::All,
+            spare: false,
             tell_ignored: false,
             nested: Nested::Skip,
             boot: None,

@@ -1,0 +1,157 @@
+//! Files that do not keep still while they are recorded: whole, or reported; never half.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use annals::clock::{Env, SeededRandom, SteppingClock, Time};
+use annals::disk::{Disk, MemoryDisk};
+use annals::ops::{cat, commit, init, status};
+use annals::path::RepoPath;
+use annals::progress::Silent;
+use annals::repo::{Person, Repository, find_entry};
+use annals::worktree::record::Why;
+
+const LONG: usize = 20 << 20;
+
+fn person() -> Person {
+    Person { name: "A".into(), email: "a@example.org".into() }
+}
+
+fn env(seed: u64) -> Env {
+    Env {
+        clock: Arc::new(SteppingClock::new(Time::from_seconds(1_700_100_000), 1)),
+        random: Arc::new(SeededRandom::new(seed)),
+    }
+}
+
+/// Some files that keep still, written long before they are recorded.
+fn fresh() -> (MemoryDisk, Repository) {
+    let disk = MemoryDisk::new();
+    for file in 0..50 {
+        disk.write(&format!("/w/small/f{file:02}"), format!("{file}\n"));
+    }
+    disk.write("/w/still", "still\n");
+    let any: Arc<dyn Disk> = Arc::new(disk.clone());
+    let (repo, _) = init::run(any, Path::new("/w"), env(1), &init::Options::new(person())).unwrap();
+    disk.set_time(Time::from_seconds(1_700_050_000));
+    (disk, repo)
+}
+
+fn record(repo: &Repository) -> commit::Outcome {
+    commit::run(repo, &commit::Options::new("all", person()), &Silent).unwrap()
+}
+
+fn recorded(repo: &Repository, path: &str) -> Option<Vec<u8>> {
+    let tree = repo.head_tree().unwrap().unwrap();
+    let entry = find_entry(repo.store(), &tree, &RepoPath::new(path).unwrap()).unwrap()?;
+    let mut bytes = Vec::new();
+    let options = cat::Options::Entry { text: path.into(), entry };
+    let write = &mut |piece: &[u8]| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    };
+    cat::run(repo, &options, write).unwrap();
+    Some(bytes)
+}
+
+/// Calls this at the first so many reads of a file that do not begin at its start.
+fn meddle(
+    disk: &MemoryDisk,
+    path: &'static str,
+    times: usize,
+    change: impl Fn(&MemoryDisk, usize) + Send + Sync + 'static,
+) {
+    let done = AtomicUsize::new(0);
+    disk.on_read(move |disk, read, offset| {
+        if read == path.as_bytes() && offset > 0 {
+            let number = done.fetch_add(1, Ordering::SeqCst);
+            if number < times {
+                change(disk, number);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_recorded_as_it_is_in_the_end() {
+    for length in [LONG, LONG / 3, LONG * 2] {
+        let (disk, repo) = fresh();
+        disk.write("/w/film", vec![1; LONG]);
+        meddle(&disk, "/w/film", 2, move |disk, number| {
+            disk.write("/w/film", vec![number as u8 + 2; length]);
+        });
+        let outcome = record(&repo);
+        assert!(outcome.is_complete(), "{:?}", outcome.unread);
+        assert_eq!(recorded(&repo, "film").unwrap(), vec![3; length]);
+        // What was written a moment ago is read again before it is believed.
+        assert_eq!(changed(&repo), []);
+    }
+}
+
+#[test]
+fn a_file_that_never_keeps_still_is_named_and_all_else_recorded() {
+    let (disk, repo) = fresh();
+    disk.write("/w/log", vec![1; LONG]);
+    meddle(&disk, "/w/log", usize::MAX, |disk, number| {
+        disk.write("/w/log", vec![number as u8; LONG]);
+    });
+    let outcome = record(&repo);
+    assert!(matches!(&outcome.unread[..], [unread] if unread.path.as_bytes() == b"log"
+        && matches!(unread.why, Why::Changing)));
+    assert_eq!(recorded(&repo, "log"), None);
+    assert_eq!(recorded(&repo, "still").unwrap(), b"still\n");
+    assert_eq!(recorded(&repo, "small/f49").unwrap(), b"49\n");
+}
+
+#[test]
+fn a_file_that_goes_or_cannot_be_read_is_named_and_all_else_recorded() {
+    let (disk, repo) = fresh();
+    disk.write("/w/gone", vec![1; LONG]);
+    disk.write("/w/small/bad", "cannot be read");
+    disk.write("/w/bad", "cannot be read");
+    disk.make_unreadable("/w/small/bad");
+    disk.make_unreadable("/w/bad");
+    let root = Disk::open(&disk, Path::new("/w")).unwrap();
+    meddle(&disk, "/w/gone", 1, move |_, _| root.remove_file(b"gone").unwrap());
+    let mut unread: Vec<_> = record(&repo).unread;
+    unread.sort_by(|a, b| a.path.cmp(&b.path));
+    let names: Vec<&[u8]> = unread.iter().map(|unread| unread.path.as_bytes()).collect();
+    assert_eq!(names, [&b"bad"[..], b"gone", b"small/bad"]);
+    assert!(matches!(unread[0].why, Why::Unreadable(_)));
+    assert!(matches!(unread[1].why, Why::Vanished));
+    assert!(matches!(unread[2].why, Why::Unreadable(_)));
+    assert_eq!(recorded(&repo, "small/f00").unwrap(), b"0\n");
+}
+
+/// Small files of a large directory are not asked about before they are read.
+#[test]
+fn small_files_that_change_between_listing_and_reading_are_recorded_as_they_are() {
+    let (disk, repo) = fresh();
+    let root = Disk::open(&disk, Path::new("/w")).unwrap();
+    let once = AtomicUsize::new(0);
+    disk.on_read(move |disk, path, _| {
+        if path.starts_with(b"/w/small/") && once.fetch_add(1, Ordering::SeqCst) == 0 {
+            disk.write("/w/small/f30", "much longer than it was\n");
+            disk.write("/w/small/f31", vec![7; 100_000]);
+            disk.write("/w/small/f32", "");
+            root.remove_file(b"small/f33").unwrap();
+            root.remove_file(b"small/f34").unwrap();
+            root.make_symlink(b"f00", b"small/f34").unwrap();
+            disk.write("/w/small/f35", "3!\n");
+        }
+    });
+    let outcome = record(&repo);
+    let missing: Vec<_> = outcome.unread.iter().map(|unread| unread.path.to_string()).collect();
+    assert_eq!(missing, ["small/f33"]);
+    assert_eq!(recorded(&repo, "small/f30").unwrap(), b"much longer than it was\n");
+    assert_eq!(recorded(&repo, "small/f31").unwrap(), vec![7; 100_000]);
+    assert_eq!(recorded(&repo, "small/f32").unwrap(), b"");
+    assert_eq!(recorded(&repo, "small/f35").unwrap(), b"3!\n");
+    assert_eq!(changed(&repo), []);
+}
+
+fn changed(repo: &Repository) -> Vec<RepoPath> {
+    let found = status::run(repo, &status::Options::default(), &Silent).unwrap();
+    found.unstaged.into_iter().map(|change| change.path).collect()
+}
