@@ -36,7 +36,7 @@ use crate::hash::{Id, Kind};
 use crate::object::{Manifest, Object};
 
 use frames::Frames;
-use journal::Journal;
+use journal::{CHECKPOINT_EVERY, Journal};
 use lookup::Indexed;
 
 pub use arranged::{Age, Arranged, Length};
@@ -56,6 +56,8 @@ const FOLDERS: [&str; 6] = ["journal", "packs", "lookup", "tmp", "lost-found", "
 const STATE: &str = "lookup/state";
 /// The cached state is written again when it is so many records behind.
 const STATE_EVERY: u64 = 32;
+/// So many lines of its own in the cached state are little: they may be written each time.
+const LITTLE: usize = 256;
 
 /// An open store.
 #[derive(Debug)]
@@ -117,9 +119,8 @@ impl Store {
         let journal = Journal::new(dir.clone());
         let known = disk::read_all(&*dir, STATE.as_bytes(), 1 << 30)
             .ok()
-            .and_then(|bytes| State::parse(&bytes).ok())
-            .map(|(state, _)| state);
-        let known_number = known.as_ref().map_or(0, |state| state.number);
+            .and_then(|bytes| journal.saved(&bytes));
+        let saved = known.clone().unwrap_or_default();
         let state = journal.replay(known)?;
         if let Some(feature) = state.unreadable_feature() {
             return Err(Error::Feature(feature.to_owned()));
@@ -142,8 +143,8 @@ impl Store {
         let state = store.state();
         // What this program does not understand must not be kept for one that does.
         let is_whole = state.damage.is_empty() && state.must_not_write.is_none();
-        if state.number >= known_number + STATE_EVERY && is_whole {
-            store.save_state(&state);
+        if state.number >= saved.number + STATE_EVERY && is_whole {
+            store.save_state(&saved, &state)?;
         }
         Ok(store)
     }
@@ -212,7 +213,7 @@ impl Store {
     pub fn refs(&self, prefix: &str) -> Vec<(String, Target)> {
         self.state()
             .refs
-            .range(prefix.to_owned()..)
+            .starting_at(prefix)
             .take_while(|(name, _)| name.starts_with(prefix))
             .map(|(name, target)| (name.clone(), target.clone()))
             .collect()
@@ -311,8 +312,23 @@ impl Store {
         Ok(Some(Indexed { name, class, table: pack.table, contents }))
     }
 
-    /// Writes the state beside the lookup, so that the next command reads only what came after.
-    fn save_state(&self, state: &State) {
+    /// Writes the state beside the lookup, so that the next command reads only what came after:
+    /// what changed since the newest checkpoint, and the runs that one stands on. If it would
+    /// mostly say again what it says already, that is left until more has changed.
+    fn save_state(&self, saved: &State, state: &State) -> Result<(), Error> {
+        let mut state = state.clone();
+        let newest = self.journal.checkpoint_numbers()?.pop().unwrap_or(0);
+        if newest > state.base_number() && newest <= state.number {
+            state = self.journal.replay(None)?;
+        }
+        let (before, now) = (saved.own_lines(), state.own_lines());
+        let is_worth_it = state.runs != saved.runs
+            || state.number >= saved.number + CHECKPOINT_EVERY
+            || now <= LITTLE
+            || now.abs_diff(before) >= now / 8;
+        if !is_worth_it || !state.damage.is_empty() {
+            return Ok(());
+        }
         let text = state.to_text(&[]);
         let beside = format!("{STATE}.{}", crate::hash::hex(&self.env.random.four()));
         // Derived: failing to save it costs time, not truth.
@@ -321,6 +337,7 @@ impl Store {
             .create(beside.as_bytes(), 0o666)
             .and_then(|file| file.write_at(text.as_bytes(), 0))
             .and_then(|()| self.dir.rename(beside.as_bytes(), &*self.dir, STATE.as_bytes()));
+        Ok(())
     }
 
     /// A copy made while others wrote may list packs that did not come along. Then the store opens
@@ -623,6 +640,37 @@ mod tests {
         disk.write(&other, sound);
         let found = swept(&open(&disk, 3).unwrap(), &chunks).unwrap();
         assert!(found.iter().zip(&chunks).all(|(found, chunk)| found.as_ref() == Some(chunk)));
+    }
+
+    #[test]
+    fn a_small_change_writes_little_however_many_refs_there_are() {
+        let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
+        let store = create(&disk, 1).unwrap();
+        let id = commit(&store, "first").unwrap();
+        let create = |name: String| RefEdit {
+            name,
+            old: None,
+            new: Some(Target::Id(id)),
+            reason: "test".into(),
+        };
+        let tags = (0..4000).map(|number| create(format!("refs/tags/{number}")));
+        store.publish(Publication::new("tag", "A").with_refs(tags)).unwrap();
+        let mut many = Vec::new();
+        for number in 0..600 {
+            disk.reset_counts();
+            let store = open(&disk, number).unwrap();
+            let edit = create(format!("refs/heads/{number}"));
+            store.publish(Publication::new("branch", "A").with_refs([edit])).unwrap();
+            if disk.counts().bytes_written > 64 << 10 {
+                many.push(store.state().number);
+            }
+        }
+        // The record after the large one repeats it; the state is kept once; then the first
+        // checkpoint, and the one whose runs are merged.
+        assert_eq!(many, [3, 33, 256, 512]);
+        let store = open(&disk, 1000).unwrap();
+        assert_eq!(store.refs("refs/").len(), 4601);
+        assert!(store.state().own_lines() < 600);
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Store {
     /// Every pack that was relied on is there, or everything in it is in another that is.
     fn check_relied(&self, state: &State, sealed: &Sealed) -> Result<(), Error> {
         let missing: Vec<&String> =
-            sealed.relied.iter().filter(|name| !state.packs.contains_key(*name)).collect();
+            sealed.relied.iter().filter(|name| !state.packs.contains_key(name)).collect();
         if missing.is_empty() {
             return Ok(());
         }

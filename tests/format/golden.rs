@@ -11,7 +11,7 @@ use annals::codec::{self, Decode, Encode, Validate};
 use annals::disk::{DirRef, Disk, MemoryDisk};
 use annals::hash::{Kind, boundary_bits, hash, hex};
 use annals::object::{Attributes, Commit, List, Manifest, Node, Object, Table, Tag};
-use annals::store::journal::Journal;
+use annals::store::journal::{Changes, Journal};
 use annals::store::pack::{check_pack, read_table};
 use annals::store::{Identity, Record, Seen, State};
 
@@ -224,17 +224,45 @@ fn the_records_on_the_page_read_and_write_so() {
 }
 
 #[test]
-fn the_checkpoint_on_the_page_reads_and_writes_so() {
-    let [text] = &texts("annals-checkpoint 1")[..] else { panic!("one checkpoint is shown") };
-    assert_eq!(*text, samples::state().to_text(&[(1, 256)]));
-    let (state, moves) = State::parse(text.as_bytes()).unwrap();
-    assert_eq!((state, moves), (samples::state(), vec![(1, 256)]));
+fn the_checkpoints_on_the_page_read_and_write_so() {
+    let [on_runs, alone] = &texts("annals-checkpoint 1")[..] else { panic!("two are shown") };
+    let both = [vec![(1, 512), (513, 768)], vec![(1, 256)]];
+    let states = [samples::state_on_runs(), samples::state()];
+    for ((text, moves), expected) in [on_runs, alone].into_iter().zip(both).zip(states) {
+        assert_eq!(*text, expected.to_text(&moves));
+        let (state, found) = State::parse(text.as_bytes()).unwrap();
+        assert_eq!((&state, found), (&expected, moves));
+        assert_eq!(state.runs, expected.runs);
+    }
+}
+
+#[test]
+fn the_runs_on_the_page_read_and_write_so_and_are_what_the_checkpoint_stands_on() {
+    let [lowest, newer] = &texts("annals-run 1")[..] else { panic!("two runs are shown") };
+    let [checkpoint, _] = &texts("annals-checkpoint 1")[..] else { panic!("two are shown") };
+    let expected = [(samples::lowest_run(), 1, 512), (samples::newer_run(), 513, 768)];
+    let (disk, dir) = directory();
+    disk.write("/s/journal/checkpoints/768", checkpoint);
+    for (text, (changes, first, last)) in [lowest, newer].into_iter().zip(expected) {
+        assert_eq!(*text, changes.to_text(first, last).0);
+        let (found, run) = Changes::parse(text.as_bytes()).unwrap();
+        assert_eq!((found, run.first, run.last), (changes, first, last));
+        assert!(text.ends_with(&format!("end {}\n", run.hash)));
+        disk.write(&format!("/s/journal/runs/{first}-{last}"), text);
+    }
+    let state = Journal::new(dir).state_at(768).unwrap().unwrap();
+    let refs: Vec<&String> = state.refs.keys().collect();
+    let head = "refs/worktree/000102030405060708090a0b0c0d0e0f/HEAD";
+    assert_eq!(refs, ["refs/heads/main", "refs/tags/v1", head]);
+    let packs: Vec<&str> = state.packs.keys().map(|name| &name[33..]).collect();
+    assert_eq!(packs, ["76543210", "89abcdef"]);
+    assert_eq!(state.last_effects, samples::record().effects);
 }
 
 #[test]
 fn the_moves_on_the_page_are_the_reflog_of_the_checkpoint_beside_them() {
     let [moves] = &texts("annals-moves 1")[..] else { panic!("one run of moves is shown") };
-    let [checkpoint] = &texts("annals-checkpoint 1")[..] else { panic!("one checkpoint is shown") };
+    let [_, checkpoint] = &texts("annals-checkpoint 1")[..] else { panic!("two are shown") };
     let (disk, dir) = directory();
     disk.write("/s/journal/moves/1-256", moves);
     disk.write("/s/journal/checkpoints/256", checkpoint);

@@ -19,7 +19,7 @@ use annals::object::{
     Attributes, ChunkRef, Chunks, Commit, Entry, List, Manifest, Node, Object, Source, Table,
     TableRow, Tag, Term, What,
 };
-use annals::store::journal::{Journal, ParseError};
+use annals::store::journal::{Changes, Journal, ParseError};
 use annals::store::lookup::{Indexed, PackRun};
 use annals::store::pack::{
     Damage, Form, FrameRow, MOST_TABLE_BYTES, ObjectRow, PackTable, check_pack, read_table,
@@ -790,7 +790,7 @@ fn ended_anew(text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn every_truncation_and_every_flipped_byte_of_a_record_or_checkpoint_is_seen() {
+fn every_truncation_and_every_flipped_byte_of_a_text_of_the_journal_is_seen() {
     for (name, text) in texts() {
         for at in 0..text.len() {
             assert!(matches!(parse(name, &text[..at]), Err(ParseError::Damaged)), "cut at {at}");
@@ -803,11 +803,13 @@ fn every_truncation_and_every_flipped_byte_of_a_record_or_checkpoint_is_seen() {
     }
 }
 
-fn texts() -> [(&'static str, Vec<u8>); 3] {
+fn texts() -> [(&'static str, Vec<u8>); 5] {
     [
         ("record", samples::record().to_text().0.into_bytes()),
         ("record", samples::record_of_everything().to_text().0.into_bytes()),
         ("checkpoint", samples::state().to_text(&[(1, 256)]).into_bytes()),
+        ("checkpoint", samples::state_on_runs().to_text(&[(1, 512), (513, 768)]).into_bytes()),
+        ("run", samples::newer_run().to_text(513, 768).0.into_bytes()),
     ]
 }
 
@@ -817,6 +819,14 @@ fn parse(name: &str, text: &[u8]) -> Result<(), ParseError> {
         let (record, _) = Record::parse(text)?;
         let (again, _) = Record::parse(record.to_text().0.as_bytes()).unwrap();
         assert_eq!(Record { has_unknown_lines: false, ..record }, again);
+    } else if name == "run" {
+        let (changes, run) = Changes::parse(text)?;
+        // Nothing is gone in the lowest run.
+        if run.first != 1 {
+            let again = changes.to_text(run.first, run.last).0;
+            let known = Changes { has_unknown_lines: false, ..changes };
+            assert_eq!(Changes::parse(again.as_bytes()).unwrap().0, known);
+        }
     } else {
         let (state, moves) = State::parse(text)?;
         assert_eq!(State::parse(state.to_text(&moves).as_bytes()).unwrap(), (state, moves));
@@ -825,7 +835,7 @@ fn parse(name: &str, text: &[u8]) -> Result<(), ParseError> {
 }
 
 #[test]
-fn a_forged_record_or_checkpoint_with_a_right_hash_is_a_typed_error_or_is_read() {
+fn a_forged_text_of_the_journal_with_a_right_hash_is_a_typed_error_or_is_read() {
     for (name, text) in texts() {
         for at in 0..text.len() - 69 {
             for new in [b'\n', b' ', b'%', b'@', b'-', b'+', b'.', b'0', b'A', b'z', 0, 0xff] {

@@ -572,6 +572,30 @@ fn a_repository_of_version_1_can_be_written_to_and_begins_a_new_incarnation() {
     assert_eq!(store.state().number, 515);
 }
 
+/// Its checkpoints say everything themselves; those that follow stand on runs.
+#[test]
+fn a_repository_of_version_1_goes_on_with_checkpoints_that_stand_on_runs() {
+    let disk = placed(&fixture("format-1"));
+    let store = open(&disk);
+    let main = store.target("refs/heads/main").unwrap();
+    while store.state().number < 1024 {
+        let name = format!("refs/heads/{}", store.state().number % 300);
+        store.publish(publication(&store, "branch", &[(&name, main.clone())])).unwrap();
+    }
+    let at = |number| disk.read(&format!("/r/.annals/journal/checkpoints/{number}")).unwrap();
+    let runs = |number| -> Vec<(u64, u64)> {
+        let (state, _) = State::parse(&at(number)).unwrap();
+        state.runs.iter().map(|run| (run.first, run.last)).collect()
+    };
+    assert_eq!(runs(512), []);
+    assert_eq!(runs(768), [(1, 512), (513, 768)]);
+    assert_eq!(runs(1024), [(1, 1024)]);
+    let again = open(&disk);
+    assert_eq!(again.journal().replay(None).unwrap().refs, store.state().refs);
+    assert_eq!(again.journal().replay(None).unwrap().packs, store.state().packs);
+    assert_eq!(again.take_notices(), Vec::<String>::new());
+}
+
 /// The same content has the same ids in every version that writes format 1.
 #[test]
 fn what_is_recorded_today_has_the_ids_it_had_in_version_1() {

@@ -11,9 +11,10 @@ use annals::object::{
     Owner, Signature, Table, TableRow, Tag, Term, What,
 };
 use annals::path::check_name;
+use annals::store::journal::{Changes, Run};
 use annals::store::pack::{Form, FrameRow, ObjectRow, PackTable};
 use annals::store::{Class, Effect, PackInfo, Record, Seen, SeenFile, State, Target};
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -426,6 +427,21 @@ proptest! {
         }
         prop_assert_eq!(State::parse(state.to_text(&runs).as_bytes()).unwrap(), (state, runs));
     }
+
+    #[test]
+    fn any_run(
+        refs in btree_map(text(), option::of(target()), 0..8),
+        packs in btree_map(pack_name(), option::of(pack()), 0..8),
+    ) {
+        let named = |(name, pack): (String, Option<PackInfo>)| {
+            (name.clone(), pack.map(|pack| PackInfo { name, ..pack }))
+        };
+        let packs = packs.into_iter().map(named).collect();
+        let changes = Changes { refs, packs, has_unknown_lines: false };
+        let (text, hash) = changes.to_text(257, 512);
+        let run = Run { first: 257, last: 512, hash };
+        prop_assert_eq!(Changes::parse(text.as_bytes()).unwrap(), (changes, run));
+    }
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -444,8 +460,8 @@ fn session() -> impl Strategy<Value = String> {
     "[0-9a-f]{16}"
 }
 
-fn effect() -> impl Strategy<Value = Effect> {
-    let pack = (
+fn pack() -> impl Strategy<Value = PackInfo> {
+    (
         select(Class::ALL.to_vec()),
         pack_name(),
         id(),
@@ -460,11 +476,14 @@ fn effect() -> impl Strategy<Value = Effect> {
             bytes,
             table,
             session,
-        });
+        })
+}
+
+fn effect() -> impl Strategy<Value = Effect> {
     prop_oneof![
         (text(), option::of(target()), option::of(target()), text())
             .prop_map(|(name, old, new, reason)| Effect::Ref { name, old, new, reason }),
-        pack.prop_map(Effect::PackAdded),
+        pack().prop_map(Effect::PackAdded),
         (pack_name(), option::of(pack_name()))
             .prop_map(|(name, into)| Effect::PackRemoved { name, into }),
         session().prop_map(Effect::SessionEnded),

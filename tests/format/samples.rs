@@ -13,6 +13,7 @@ use annals::object::{
     Attributes, ChunkRef, Chunks, Commit, Device, Entry, Header, List, Manifest, Node, Object,
     Owner, Signature, Table, TableRow, Tag, Term, What,
 };
+use annals::store::journal::{Changes, Layered};
 use annals::store::pack::{Blocks, FrameBuilder, Level, PackWriter};
 use annals::store::{Class, Effect, PackInfo, Record, Seen, SeenFile, State, Target};
 
@@ -339,6 +340,47 @@ pub(crate) fn record_of_everything() -> Record {
         incarnation: [0xdd; 16],
         ..first
     }
+}
+
+/// What the records 1 to 512 changed: there is nothing below it.
+pub(crate) fn lowest_run() -> Changes {
+    let commit = Target::Id(commit().id());
+    let head = Target::Symbolic("refs/heads/main".into());
+    let packs = [pack_info(Class::Near, "01234567"), pack_info(Class::Data, "89abcdef")];
+    Changes {
+        refs: [
+            ("refs/heads/main".to_owned(), Some(commit.clone())),
+            ("refs/heads/old name".to_owned(), Some(commit)),
+            (format!("{WORKTREE}/HEAD"), Some(head)),
+        ]
+        .into(),
+        packs: packs.map(|pack| (pack.name.clone(), Some(pack))).into(),
+        has_unknown_lines: false,
+    }
+}
+
+/// What the records 513 to 768 changed.
+pub(crate) fn newer_run() -> Changes {
+    let packs = [pack_info(Class::Near, "01234567"), pack_info(Class::Meta, "76543210")];
+    let [gone, new] = packs;
+    Changes {
+        refs: [
+            ("refs/heads/old name".to_owned(), None),
+            ("refs/tags/v1".to_owned(), Some(Target::Id(tag().id()))),
+        ]
+        .into(),
+        packs: [(gone.name, None), (new.name.clone(), Some(new))].into(),
+        has_unknown_lines: false,
+    }
+}
+
+/// The state after record 768 as its checkpoint says it: what the runs say is not in it.
+pub(crate) fn state_on_runs() -> State {
+    let run = |first, last, changes: Changes| {
+        Changes::parse(changes.to_text(first, last).0.as_bytes()).unwrap().1
+    };
+    let runs = vec![run(1, 512, lowest_run()), run(513, 768, newer_run())];
+    State { number: 768, runs, refs: Layered::default(), packs: Layered::default(), ..state() }
 }
 
 /// The state after record 256, if only the first had said anything.

@@ -9,12 +9,14 @@ use std::io;
 
 use bstr::ByteSlice;
 
-use crate::disk;
 use crate::hash::Id;
 
 use super::super::check::{Damage, Finding};
 use super::checkpoint::runs_at;
-use super::{CHECKPOINT_EVERY, Effect, Error, Journal, Record, Slot, State, io_error, record_path};
+use super::runs::Found;
+use super::{
+    CHECKPOINT_EVERY, Changes, Effect, Error, Journal, Record, Slot, State, io_error, record_path,
+};
 
 /// What was there to be checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +45,7 @@ impl Journal {
         // The state as the records say it, while none has been missing.
         let mut state = (records.first().is_none_or(|first| *first == 1)).then(State::default);
         let mut sound_checkpoint = 0;
+        let mut named = BTreeSet::new();
         let mut skipped = BTreeSet::new();
         let mut pending: Vec<(u64, Finding)> = Vec::new();
         let all: BTreeSet<u64> = records.iter().chain(&checkpoints).copied().collect();
@@ -71,9 +74,19 @@ impl Journal {
                 let computed = state.as_ref().filter(|state| state.number == number);
                 let is_old = Some(&number) < checkpoints.iter().nth_back(1);
                 if let Some(found) = self.check_one_checkpoint(number, computed, is_old, report)? {
+                    named.extend(found.runs.iter().map(|run| (run.first, run.last)));
                     sound_checkpoint = number;
                     state.get_or_insert(found);
                 }
+            }
+        }
+        // Those that others were merged from are read only when those are damaged.
+        for (first, last) in self.run_names("journal/runs")? {
+            if let Err(Error::Parse { path, source }) = self.read_run(first, last)
+                && !named.contains(&(first, last))
+            {
+                let text = format!("the run, which is kept as a spare, does not verify: {source}");
+                report(Finding::warning("W_RUN", text).in_file(path));
             }
         }
         let damaged: BTreeSet<u64> = pending.iter().map(|(number, _)| *number).collect();
@@ -179,28 +192,60 @@ impl Journal {
         let path = super::checkpoint::checkpoint_path(number);
         let error =
             |text: String| Finding::error("E_CHECKPOINT", Damage::Journal, text).in_file(&path);
-        let bytes = match disk::read_all(&*self.dir, path.as_bytes(), super::LONGEST_CHECKPOINT) {
-            Ok(bytes) => bytes,
+        let (state, moves) = match self.read_checkpoint(number) {
+            Ok(Some(read)) => read,
+            Ok(None) => {
+                report(error("the checkpoint does not verify".into()));
+                return Ok(None);
+            }
             Err(failed) => {
                 report(error(format!("the checkpoint cannot be read: {failed}")));
                 return Ok(None);
             }
         };
-        let (state, runs) = match State::parse(&bytes) {
-            Ok((state, runs)) if state.number == number => (state, runs),
-            Ok(_) => {
-                report(error("the checkpoint is one of another number".into()));
+        let mut next = 1;
+        for run in &state.runs {
+            if run.first != next || run.last < run.first {
+                report(error("the checkpoint stands on runs that do not follow each other".into()));
                 return Ok(None);
             }
-            Err(failed) => {
-                report(error(format!("the checkpoint does not verify: {failed}")));
-                return Ok(None);
+            next = run.last.saturating_add(1);
+        }
+        if !state.runs.is_empty() && next != number + 1 {
+            report(error("the checkpoint stands on runs of other records".into()));
+            return Ok(None);
+        }
+        let mut all = Changes::default();
+        for run in &state.runs {
+            let wrong =
+                |text: String| Finding::error("E_RUN", Damage::Journal, text).in_file(run.path());
+            // Deleted, while the checkpoint was not or came back.
+            let is_gone = || -> Result<bool, Error> {
+                Ok(is_old && self.read_run(run.first, run.last)?.is_none())
+            };
+            match self.find_run(run) {
+                Ok(Found::Sound(changes)) => all.take(changes),
+                Ok(_) if is_gone().unwrap_or(false) => return Ok(None),
+                Ok(Found::Mended(changes)) => {
+                    let text = "the run does not verify; what it was merged from says the same";
+                    report(wrong(text.into()));
+                    all.take(changes);
+                }
+                Ok(Found::Lost) => {
+                    report(wrong("the run does not verify".into()));
+                    return Ok(None);
+                }
+                Err(failed) => {
+                    report(wrong(failed.to_string()));
+                    return Ok(None);
+                }
             }
-        };
-        if computed.is_some_and(|computed| computed.to_text(&runs_at(number)).as_bytes() != bytes) {
+        }
+        let state = state.standing_on(all);
+        if computed.is_some_and(|computed| *computed != state) || moves != runs_at(number) {
             report(error("the checkpoint does not say what the records say".into()));
         }
-        for (first, last) in runs {
+        for (first, last) in moves {
             let wrong = |text: String| {
                 Finding::error("E_MOVES", Damage::Journal, text)
                     .in_file(format!("journal/moves/{first}-{last}"))

@@ -1,15 +1,16 @@
 //! Checkpoints: what the records up to a number say, so that nobody need read them all.
 //!
 //! A checkpoint is a pure function of the records it covers, so it does not matter who writes it.
-//! Ref moves are kept in runs beside it, merged like the digits of a binary counter: a run of the
-//! newest 256 records is merged with its neighbour as soon as both are of a size. So the reflog
-//! survives the records, and each move is rewritten a logarithmic number of times.
+//! Refs, packs and ref moves are kept in runs beside it, merged like the digits of a binary counter:
+//! a run of the newest 256 records is merged with its neighbour as soon as both are of a size. So
+//! the reflog survives the records, and whatever changed is rewritten a logarithmic number of times.
 //!
 //! What is superseded is deleted after what takes its place is durable: records before the second
 //! newest checkpoint, in ascending order, but for those of the last day; then checkpoints whose own
-//! record is gone; then runs of moves that no checkpoint names any more. So the two newest
-//! checkpoints stay, and all records from the older of them on: if the newest is damaged, nothing is
-//! lost.
+//! record is gone; then runs that no checkpoint names any more. So the two newest checkpoints stay,
+//! and all records from the older of them on: if the newest is damaged, nothing is lost. Both may
+//! stand on one run, so what a run was merged from stays with it: if it is damaged, nothing is lost
+//! either.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -23,6 +24,7 @@ use super::record::{
     Effect, Target, checked_lines, end_text, parse_target, parse_time, percent_decode,
     percent_encode, write_target,
 };
+use super::runs::{Changes, Found, Run, parts, run_path};
 use super::{
     CHECKPOINT_EVERY, Error, Journal, LONGEST_CHECKPOINT, ParseError, Slot, State, io_error,
     record_path,
@@ -95,7 +97,7 @@ fn moves_path(first: u64, last: u64) -> String {
 
 /// The runs of moves that stand beside the checkpoint at `number`, oldest first: one for each bit
 /// of its count of blocks.
-pub(super) fn runs_at(number: u64) -> Vec<(u64, u64)> {
+pub(super) fn runs_at(number: u64) -> Stretches {
     let blocks = number / CHECKPOINT_EVERY;
     let mut runs = Vec::new();
     let mut start = 0;
@@ -107,27 +109,75 @@ pub(super) fn runs_at(number: u64) -> Vec<(u64, u64)> {
     runs
 }
 
+/// Stretches of records, as first and last.
+pub(super) type Stretches = Vec<(u64, u64)>;
+
+/// A checkpoint that was read.
+#[derive(Debug, Default)]
+pub(super) struct Checkpoint {
+    /// What it says, with what it stands on.
+    pub(super) state: State,
+    /// Runs it stands on that are damaged or gone, and could be made again.
+    pub(super) mended: Vec<Run>,
+}
+
 impl Journal {
     /// The newest checkpoint that can be read (at or below `limit`), or the state before the first
-    /// record; with the numbers of damaged checkpoints that were passed over.
-    pub(super) fn newest_checkpoint(&self, limit: Option<u64>) -> Result<(State, Vec<u64>), Error> {
-        let mut numbers = self.checkpoint_numbers()?;
-        numbers.retain(|number| limit.is_none_or(|limit| *number <= limit));
-        let mut damaged = Vec::new();
-        while let Some(number) = numbers.pop() {
-            let path = checkpoint_path(number);
-            let bytes = match disk::read_all(&*self.dir, path.as_bytes(), LONGEST_CHECKPOINT) {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(io_error("read", &path)(error)),
-            };
-            match State::parse(&bytes) {
-                Ok((state, _)) if state.number == number => return Ok((state, damaged)),
-                Ok(_) | Err(ParseError::Damaged) => damaged.push(number),
-                Err(source) => return Err(Error::Parse { path, source }),
+    /// record. One that is damaged, or stands on a run that is lost, is passed over.
+    pub(super) fn newest_checkpoint(&self, limit: Option<u64>) -> Result<Checkpoint, Error> {
+        let numbers = || -> Result<Vec<u64>, Error> {
+            let mut numbers = self.checkpoint_numbers()?;
+            numbers.retain(|number| limit.is_none_or(|limit| *number <= limit));
+            Ok(numbers)
+        };
+        let mut listed = numbers()?;
+        loop {
+            for &number in listed.iter().rev() {
+                if let Some((state, _)) = self.read_checkpoint(number)?
+                    && let Some((state, mended)) = self.stand(state)?
+                {
+                    return Ok(Checkpoint { state, mended });
+                }
             }
+            // All of them may have been superseded while they were read.
+            let again = numbers()?;
+            if again == listed {
+                return Ok(Checkpoint::default());
+            }
+            listed = again;
         }
-        Ok((State::default(), damaged))
+    }
+
+    /// The number of the newest checkpoint at or below `limit` that is whole, and every run it
+    /// stands on; 0 if there is none.
+    fn newest_sound(&self, limit: u64) -> Result<u64, Error> {
+        let numbers = self.checkpoint_numbers()?;
+        'checkpoints: for number in numbers.into_iter().rev().filter(|number| *number <= limit) {
+            let Some((state, _)) = self.read_checkpoint(number)? else { continue };
+            for run in &state.runs {
+                if !self.is_sound(run)? {
+                    continue 'checkpoints;
+                }
+            }
+            return Ok(number);
+        }
+        Ok(0)
+    }
+
+    /// What a checkpoint itself says, and the runs of moves it names. `None` if it is damaged or
+    /// gone.
+    pub(super) fn read_checkpoint(&self, number: u64) -> Result<Option<(State, Stretches)>, Error> {
+        let path = checkpoint_path(number);
+        let bytes = match disk::read_all(&*self.dir, path.as_bytes(), LONGEST_CHECKPOINT) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error("read", &path)(error)),
+        };
+        match State::parse(&bytes) {
+            Ok((state, moves)) if state.number == number => Ok(Some((state, moves))),
+            Ok(_) | Err(ParseError::Damaged) => Ok(None),
+            Err(source) => Err(Error::Parse { path, source }),
+        }
     }
 
     /// The numbers of all checkpoints, ascending.
@@ -143,21 +193,15 @@ impl Journal {
         Ok(numbers)
     }
 
-    /// Checks a checkpoint: whether it reads, and its runs of moves do.
+    /// Checks a checkpoint: whether it reads, and its runs do.
     pub fn check_checkpoint(&self, number: u64) -> Result<bool, Error> {
-        let path = checkpoint_path(number);
-        let bytes = disk::read_all(&*self.dir, path.as_bytes(), LONGEST_CHECKPOINT)
-            .map_err(io_error("read", &path))?;
-        let Ok((state, runs)) = State::parse(&bytes) else { return Ok(false) };
-        if state.number != number {
-            return Ok(false);
-        }
-        for (first, last) in runs {
-            if self.read_moves(first, last).is_err() {
+        let Some((state, moves)) = self.read_checkpoint(number)? else { return Ok(false) };
+        for run in &state.runs {
+            if !self.is_sound(run)? {
                 return Ok(false);
             }
         }
-        Ok(true)
+        Ok(moves.iter().all(|(first, last)| self.read_moves(*first, *last).is_ok()))
     }
 
     /// Writes the checkpoint that is due at or below `newest`, if there is one, and deletes what
@@ -173,24 +217,74 @@ impl Journal {
                 _ => Ok(()),
             };
         }
-        let (base, _) = self.newest_checkpoint(Some(due))?;
-        let mut at = base.number;
+        let Checkpoint { state: base, mended } = self.newest_checkpoint(Some(due))?;
+        for run in mended {
+            if let Found::Mended(changes) = self.find_run(&run)? {
+                self.write_run(&changes, run.first, run.last, random)?;
+            }
+        }
+        let mut runs = base.runs.clone();
+        if runs.is_empty() && base.number > 0 {
+            // One that says everything itself: all of it becomes the first run.
+            let all = Changes::between(&State::default(), &base);
+            runs.push(self.write_run(&all, 1, base.number, random)?);
+        }
         let mut state = base;
-        while at < due {
-            at += CHECKPOINT_EVERY;
-            let first = at - CHECKPOINT_EVERY + 1;
-            let Some((next, moves)) = self.read_block(state, first, at)? else { return Ok(()) };
+        while state.number < due {
+            let (first, at) = (state.number + 1, state.number + CHECKPOINT_EVERY);
+            let Some((next, moves)) = self.read_block(state.clone(), first, at)? else {
+                return Ok(());
+            };
+            let block = Changes::between(&state, &next);
+            runs = self.write_runs(runs, block, first, at, random)?;
+            self.write_moves(at, moves, next.time, random)?;
+            let text = next.to_checkpoint(&runs, &runs_at(at));
+            let path = checkpoint_path(at);
+            let is_new = self.put_new(&path, text.as_bytes(), random)?;
+            if !is_new && self.read_checkpoint(at)?.is_none() {
+                disk::replace(&*self.dir, path.as_bytes(), random.four(), text.as_bytes())
+                    .map_err(io_error("write", &path))?;
+            }
             state = next;
-            self.write_runs(at, moves, state.time, random)?;
-            let text = state.to_text(&runs_at(at));
-            self.put_new(&checkpoint_path(at), text.as_bytes(), random)?;
         }
         self.delete_superseded(newest)
     }
 
+    /// Writes the run of a new block, and the one it is merged into with those before it that have
+    /// come to be of its size. Returns what the checkpoint at its end stands on.
+    fn write_runs(
+        &self,
+        mut runs: Vec<Run>,
+        block: Changes,
+        first: u64,
+        last: u64,
+        random: &dyn Random,
+    ) -> Result<Vec<Run>, Error> {
+        let newest = self.write_run(&block, first, last, random)?;
+        let start = runs_at(last).last().map_or(first, |(start, _)| *start);
+        let smaller = runs.partition_point(|run| run.first < start);
+        let merged = runs.split_off(smaller);
+        let Some(oldest) = merged.first() else {
+            runs.push(newest);
+            return Ok(runs);
+        };
+        let mut all = Changes::default();
+        for run in &merged {
+            match self.find_run(run)? {
+                Found::Sound(changes) | Found::Mended(changes) => all.take(changes),
+                Found::Lost => {
+                    return Err(Error::Parse { path: run.path(), source: ParseError::Damaged });
+                }
+            }
+        }
+        all.take(block);
+        runs.push(self.write_run(&all, oldest.first, last, random)?);
+        Ok(runs)
+    }
+
     /// The state after record `number`, if the records up to it are there.
     pub fn state_at(&self, number: u64) -> Result<Option<State>, Error> {
-        let (mut state, _) = self.newest_checkpoint(Some(number))?;
+        let mut state = self.newest_checkpoint(Some(number))?.state;
         while state.number < number {
             let Slot::Record(record, id) = self.read(state.number + 1)? else { return Ok(None) };
             state = self.after(state, *record, id)?;
@@ -216,7 +310,7 @@ impl Journal {
     }
 
     /// Writes the run of moves that ends at `at`, merging the runs it takes the place of.
-    fn write_runs(
+    fn write_moves(
         &self,
         at: u64,
         newest: Vec<Move>,
@@ -257,19 +351,19 @@ impl Journal {
     /// All ref moves that are known, oldest first: those beside the newest checkpoint at or below
     /// the state, then those of the records after it.
     pub fn moves(&self, state: &State) -> Result<Vec<Move>, Error> {
-        let (mut base, _) = self.newest_checkpoint(Some(state.number))?;
+        let mut base = self.newest_sound(state.number)?;
         let mut moves = Vec::new();
         'again: loop {
             moves.clear();
-            for (first, last) in runs_at(base.number) {
+            for (first, last) in runs_at(base) {
                 match self.read_moves(first, last) {
                     Ok(run) => moves.extend(run),
                     // A damaged run loses history of refs, not refs: fsck reports it.
                     Err(Error::Parse { .. }) => {}
                     Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                         // Merged and deleted meanwhile, if there is a newer checkpoint.
-                        let (newer, _) = self.newest_checkpoint(None)?;
-                        if newer.number > base.number {
+                        let newer = self.newest_sound(u64::MAX)?;
+                        if newer > base {
                             base = newer;
                             continue 'again;
                         }
@@ -280,7 +374,7 @@ impl Journal {
             break;
         }
         moves.retain(|one| one.number <= state.number);
-        for number in base.number + 1..=state.number {
+        for number in base + 1..=state.number {
             match self.read(number)? {
                 Slot::Record(record, _) => collect_moves(&record, &mut moves),
                 _ => {
@@ -295,44 +389,37 @@ impl Journal {
 
     /// Deletes what the two newest checkpoints make superfluous.
     fn delete_superseded(&self, newest: &State) -> Result<(), Error> {
-        let (first, _) = self.newest_checkpoint(Some(newest.number))?;
-        let (second, _) = match first.number {
-            0 => return Ok(()),
-            number => self.newest_checkpoint(Some(number - 1))?,
-        };
-        if second.number == 0 {
+        let first = self.newest_sound(newest.number)?;
+        let second = self.newest_sound(first.saturating_sub(1))?;
+        if second == 0 {
             return Ok(());
         }
-        let Some(oldest) = self.delete_records(second.number - 1, newest)? else { return Ok(()) };
-        let mut kept: BTreeSet<(u64, u64)> = BTreeSet::new();
+        let Some(oldest) = self.delete_records(second - 1, newest)? else { return Ok(()) };
+        let (runs, moves) = (self.run_names("journal/runs")?, self.run_names("journal/moves")?);
+        let (mut kept_runs, mut kept_moves) = (BTreeSet::new(), BTreeSet::new());
         for number in self.checkpoint_numbers()? {
             // Without its own record nothing is read on from it.
-            if number < second.number && number < oldest {
+            if number < second && number < oldest {
                 self.remove(&checkpoint_path(number))?;
-            } else {
-                kept.extend(runs_at(number));
+                continue;
+            }
+            kept_moves.extend(runs_at(number));
+            let Some((state, _)) = self.read_checkpoint(number)? else { continue };
+            for run in state.runs {
+                kept_runs.insert((run.first, run.last));
+                kept_runs.extend(parts(&run, &runs));
             }
         }
-        for run in self.runs()? {
-            // Without a lock somebody may be about to write a newer checkpoint.
-            if run.1 <= first.number && !kept.contains(&run) {
-                self.remove(&moves_path(run.0, run.1))?;
-            }
+        // Without a lock somebody may be about to write a newer checkpoint.
+        let is_superseded =
+            |run: &(u64, u64), kept: &BTreeSet<(u64, u64)>| run.1 <= first && !kept.contains(run);
+        for run in moves.iter().filter(|run| is_superseded(run, &kept_moves)) {
+            self.remove(&moves_path(run.0, run.1))?;
+        }
+        for run in runs.iter().filter(|run| is_superseded(run, &kept_runs)) {
+            self.remove(&run_path(run.0, run.1))?;
         }
         Ok(())
-    }
-
-    /// The runs of moves that are there, as first and last record.
-    fn runs(&self) -> Result<Vec<(u64, u64)>, Error> {
-        let parse = |name: &[u8]| -> Option<(u64, u64)> {
-            let (first, last) = name.to_str().ok()?.split_once('-')?;
-            Some((first.parse().ok()?, last.parse().ok()?))
-        };
-        match self.dir.dir(b"journal/moves").and_then(|dir| dir.list()) {
-            Ok(found) => Ok(found.iter().filter_map(|found| parse(&found.name)).collect()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(io_error("list", "journal/moves")(error)),
-        }
     }
 
     /// Deletes records up to `covered`, oldest first, as far as they need not stay. Returns the
@@ -376,7 +463,7 @@ impl Journal {
     }
 }
 
-fn collect_moves(record: &super::Record, moves: &mut Vec<Move>) {
+pub(super) fn collect_moves(record: &super::Record, moves: &mut Vec<Move>) {
     collect_effects(record.number, record, &record.effects, moves);
 }
 
@@ -402,113 +489,9 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
+    use super::super::testing::{World, journal};
     use super::*;
-    use crate::clock::SeededRandom;
-    use crate::disk::{Disk, Fault, FaultyDisk, MemoryDisk, Survival};
-    use crate::hash;
-
-    /// A journal that grows, and what its records say in all.
-    struct World {
-        disk: MemoryDisk,
-        journal: Journal,
-        random: SeededRandom,
-        state: State,
-        moves: Vec<Move>,
-        /// The state after each record.
-        states: Vec<State>,
-    }
-
-    impl World {
-        fn new() -> Self {
-            let disk = MemoryDisk::new();
-            let journal = journal(&disk);
-            let state = State::default();
-            let states = vec![state.clone()];
-            let random = SeededRandom::new(1);
-            Self { disk, journal, random, state, moves: Vec::new(), states }
-        }
-
-        /// Another record, so many seconds after the last.
-        fn grow(&mut self, seconds: i64) {
-            let number = self.state.number + 1;
-            let name = format!("refs/heads/b{}", number % 3);
-            let time = Time::from_seconds(self.state.time.seconds + seconds);
-            let record = super::super::Record {
-                number,
-                previous: self.state.hash,
-                nonce: self.random.sixteen(),
-                time,
-                actor: "A".into(),
-                verb: "test".into(),
-                incarnation: [7; 16],
-                effects: vec![Effect::Ref {
-                    old: self.state.refs.get(&name).cloned(),
-                    new: Some(Target::Id(hash::hash(&number.to_le_bytes()))),
-                    reason: format!("move {number}"),
-                    name,
-                }],
-                before: self.state.last_effects.clone(),
-                has_unknown_lines: false,
-            };
-            assert!(self.journal.create(&record, &self.random).unwrap());
-            collect_moves(&record, &mut self.moves);
-            let id = record.to_text().1;
-            self.state.apply(record, id);
-            self.states.push(self.state.clone());
-        }
-
-        /// What every reader must find, whatever is left.
-        fn check(&self, journal: &Journal) {
-            assert_eq!(journal.replay(None).unwrap(), self.state);
-            let records = journal.records();
-            let newest = self.state.number;
-            let stay = newest.saturating_sub(CHECKPOINT_EVERY) + 1..=newest;
-            assert!(stay.clone().all(|number| records.contains(&number)));
-            // A power failure may bring some of what was deleted back, and not all of it.
-            let gap = records.windows(2).rposition(|two| two[1] != two[0] + 1);
-            let oldest = gap.map_or(records[0], |gap| records[gap + 1]);
-            // Checkpoint and tail give the state at any cut that they reach.
-            let checkpoints = journal.checkpoint_numbers().unwrap();
-            let reaches = checkpoints.into_iter().find(|number| *number >= oldest);
-            let from = if oldest == 1 { 0 } else { reaches.unwrap() };
-            assert!(from + CHECKPOINT_EVERY <= newest || from == 0, "two checkpoints reach");
-            journal.check(&mut |finding| panic!("{finding:?}")).unwrap();
-            for number in (from..=newest).step_by(37) {
-                let state = journal.state_at(number).unwrap().unwrap();
-                assert_eq!(state, self.states[number as usize], "at {number}");
-            }
-            let moves = journal.moves(&self.state).unwrap();
-            // Expiry counts to the checkpoint that merged a run.
-            let is_young =
-                |one: &&Move| self.state.time.seconds - one.time.seconds <= EXPIRY_SECONDS;
-            let (first, found) = (moves[0].number, moves.len());
-            assert!(self.moves.iter().filter(is_young).count() <= found);
-            assert_eq!(moves, self.moves[first as usize - 1..]);
-        }
-    }
-
-    fn journal(disk: &MemoryDisk) -> Journal {
-        Journal::new(disk.create(Path::new("/repo")).unwrap())
-    }
-
-    impl Journal {
-        fn records(&self) -> Vec<u64> {
-            let mut all = Vec::new();
-            for folder in 0..10 {
-                let path = format!("journal/{folder}");
-                if let Ok(dir) = self.dir.dir(path.as_bytes()) {
-                    let names = dir.list().unwrap();
-                    all.extend(
-                        names
-                            .iter()
-                            .map(|found| found.name.to_str().unwrap().parse::<u64>().unwrap()),
-                    );
-                }
-            }
-            all.sort_unstable();
-            all
-        }
-    }
+    use crate::disk::{Disk, Fault, FaultyDisk, Survival};
 
     #[test]
     fn what_is_superseded_goes_and_nothing_else() {
@@ -523,9 +506,12 @@ mod tests {
         // What is before the second newest checkpoint is gone.
         assert_eq!(journal.records()[0], 256 * 8);
         assert_eq!(journal.checkpoint_numbers().unwrap(), [256 * 8, 256 * 9]);
-        let mut runs = journal.runs().unwrap();
-        runs.sort_unstable();
-        assert_eq!(runs, [(1, 2048), (2049, 2304)]);
+        let moves = journal.run_names("journal/moves").unwrap();
+        assert_eq!(moves, [(1, 2048), (2049, 2304)]);
+        // Of refs and packs also what the largest was merged from.
+        let runs = journal.run_names("journal/runs").unwrap();
+        let parts = [(1, 1024), (1, 2048), (1025, 1536), (1537, 1792), (1793, 2048), (2049, 2304)];
+        assert_eq!(runs, parts);
         assert_eq!(journal.moves(&world.state).unwrap().len(), 2404);
     }
 
@@ -565,17 +551,24 @@ mod tests {
 
     #[test]
     fn compacting_may_be_cut_off_anywhere() {
+        // The fourth block is merged with those before it.
+        for blocks in [3, 4] {
+            compacting_may_be_cut_off(blocks);
+        }
+    }
+
+    fn compacting_may_be_cut_off(blocks: u64) {
         let mut world = World::new();
-        for _ in 0..256 * 3 {
+        for _ in 0..256 * blocks {
             world.grow(3600);
-            if world.state.number < 256 * 3 {
+            if world.state.number < 256 * blocks {
                 world.journal.compact(&world.state, &world.random).unwrap();
             }
         }
         let before = world.disk.image_after_power_loss(Survival::Everything);
         let mut cuts = 0;
         // Most of it is deleting records, one like the other.
-        for survivors in (0..40).chain((40..).step_by(29)) {
+        for survivors in (0..60).chain((60..).step_by(29)) {
             let disk = before.image_after_power_loss(Survival::Everything);
             let faulty = FaultyDisk::new(Arc::new(disk.clone()));
             let cut = Journal::new(faulty.create(Path::new("/repo")).unwrap());
@@ -588,14 +581,15 @@ mod tests {
                 // The next one completes it.
                 journal.compact(&world.state, &world.random).unwrap();
                 world.check(&journal);
-                assert_eq!(journal.records()[0], 512, "after {survivors}");
-                assert_eq!(journal.checkpoint_numbers().unwrap(), [512, 768]);
+                let newest = 256 * blocks;
+                assert_eq!(journal.records()[0], newest - 256, "after {survivors}");
+                assert_eq!(journal.checkpoint_numbers().unwrap(), [newest - 256, newest]);
             }
             cuts += 1;
             if is_done {
                 break;
             }
         }
-        assert!(cuts > 40, "{cuts}");
+        assert!(cuts > 60, "{cuts}");
     }
 }

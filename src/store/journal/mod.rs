@@ -9,8 +9,13 @@
 
 mod check;
 mod checkpoint;
+mod layered;
 mod record;
+mod runs;
 mod state;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod testing;
 
 use std::io;
 
@@ -23,7 +28,9 @@ use crate::hash::{self, Id, hex};
 
 pub use check::Checked;
 pub use checkpoint::Move;
+pub use layered::Layered;
 pub use record::{Effect, PackInfo, ParseError, Record, Target};
+pub use runs::{Changes, Run};
 pub use state::{CHECKPOINT_EVERY, State};
 
 /// The longest record that is read, in bytes.
@@ -31,7 +38,7 @@ const LONGEST_RECORD: u64 = 64 << 20;
 /// What one record itself may say, in bytes: the next repeats it beside as much of its own, and
 /// the sum must stay readable.
 const LONGEST_EFFECTS: usize = 24 << 20;
-/// The longest checkpoint or run of moves that is read.
+/// The longest checkpoint or run that is read.
 const LONGEST_CHECKPOINT: u64 = 1 << 30;
 
 /// Why the journal cannot be read or written.
@@ -126,12 +133,20 @@ impl Journal {
         }
         // Records may be cleaned up while they are read: then a newer checkpoint is there.
         for _ in 0..16 {
-            let (state, _) = self.newest_checkpoint(None)?;
+            let state = self.newest_checkpoint(None)?.state;
+            if state.number == 0
+                && let Some(number) = self.checkpoint_numbers()?.pop()
+                && matches!(self.read(1)?, Slot::Absent)
+            {
+                // Not a store without refs: one whose refs cannot be read.
+                let path = checkpoint::checkpoint_path(number);
+                return Err(Error::Parse { path, source: ParseError::Damaged });
+            }
             if let Some(state) = self.replay_from(state)? {
                 return Ok(state);
             }
         }
-        let (mut state, _) = self.newest_checkpoint(None)?;
+        let mut state = self.newest_checkpoint(None)?.state;
         state.damage.push(format!("record {} of the journal is missing", state.number));
         Ok(self.follow(state)?.0)
     }

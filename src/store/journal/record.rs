@@ -329,7 +329,7 @@ impl PackInfo {
 }
 
 /// Pack names become file names, so nothing else passes: 32 hex digits, `-`, 8 hex digits.
-fn check_pack_name(name: &str) -> Option<String> {
+pub(super) fn check_pack_name(name: &str) -> Option<String> {
     let (hash, random) = name.split_once('-')?;
     unhex::<16>(hash)?;
     unhex::<4>(random)?;
