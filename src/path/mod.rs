@@ -183,10 +183,25 @@ impl RepoPath {
     }
 }
 
+/// Where two byte strings differ first, as far as both go; `None` if one begins with the other.
+fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
+    // Neighbours have most of their bytes in common: eight at a time are compared.
+    let (a_words, _) = a.as_chunks::<8>();
+    let (b_words, _) = b.as_chunks::<8>();
+    let words = a_words.len().min(b_words.len());
+    for (at, (a, b)) in a_words.iter().zip(b_words).enumerate() {
+        let differing = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differing != 0 {
+            return Some(at * 8 + differing.trailing_zeros() as usize / 8);
+        }
+    }
+    let rest = words * 8;
+    (rest..a.len().min(b.len())).find(|&at| a[at] != b[at])
+}
+
 /// Orders paths as trees are walked: `/` sorts below every other byte.
 pub fn compare(a: &[u8], b: &[u8]) -> Ordering {
-    let common = a.iter().zip(b).position(|(a, b)| a != b);
-    match common {
+    match first_difference(a, b) {
         None => a.len().cmp(&b.len()),
         Some(at) => {
             let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
@@ -301,6 +316,28 @@ mod tests {
         paths.sort();
         let shown: Vec<String> = paths.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["a", "a/b", "a-b", "a.c", "b"]);
+    }
+
+    #[test]
+    fn paths_of_any_length_are_ordered_by_their_first_difference() {
+        let by_bytes = |a: &[u8], b: &[u8]| {
+            let rank = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+            a.iter().map(rank).cmp(b.iter().map(rank))
+        };
+        let long = b"drivers/net/ethernet/a.c";
+        let mut all: Vec<Vec<u8>> = (0..=long.len()).map(|end| long[..end].to_vec()).collect();
+        for at in 0..long.len() {
+            for byte in [b'!', b'/', b'z', 0xff] {
+                let mut other = long.to_vec();
+                other[at] = byte;
+                all.push(other);
+            }
+        }
+        for a in &all {
+            for b in &all {
+                assert_eq!(compare(a, b), by_bytes(a, b), "{a:?} {b:?}");
+            }
+        }
     }
 
     #[test]
