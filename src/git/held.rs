@@ -6,7 +6,7 @@
 
 use crate::hash::{Id, Kind};
 use crate::object::Sink;
-use crate::store::{Arranged, Error};
+use crate::store::{Age, Arranged, Error};
 
 /// So many bytes may be held back by one thread.
 const MOST_BYTES: usize = 48 << 20;
@@ -15,13 +15,15 @@ const MOST_BYTES: usize = 48 << 20;
 pub(super) struct Held<'b, 's> {
     pub(super) writer: Arranged<'b, 's>,
     /// The directory that is being converted.
-    pub(super) directory: u32,
+    directory: u32,
+    age: Age,
     nodes: Vec<Waiting>,
     bytes: usize,
 }
 
 struct Waiting {
     directory: u32,
+    age: Age,
     level: u8,
     first: Vec<u8>,
     id: Id,
@@ -30,7 +32,12 @@ struct Waiting {
 
 impl<'b, 's> Held<'b, 's> {
     pub(super) fn new(writer: Arranged<'b, 's>) -> Self {
-        Self { writer, directory: 0, nodes: Vec::new(), bytes: 0 }
+        Self { writer, directory: 0, age: Age::older(0), nodes: Vec::new(), bytes: 0 }
+    }
+
+    /// Says which directory is converted next, and how old this version of it is.
+    pub(super) fn stand(&mut self, directory: u32, age: Age) {
+        (self.directory, self.age) = (directory, age);
     }
 
     /// Writes what is held back.
@@ -40,7 +47,7 @@ impl<'b, 's> Held<'b, 's> {
             (a.directory, a.level, &a.first).cmp(&(b.directory, b.level, &b.first))
         });
         for node in self.nodes.drain(..) {
-            self.writer.put_known(Kind::Tree, node.id, &node.bytes)?;
+            self.writer.put_tree(node.age, node.id, &node.bytes)?;
         }
         self.bytes = 0;
         Ok(())
@@ -64,7 +71,8 @@ impl Sink for Held<'_, '_> {
         let (level, first) = place(&bytes);
         self.bytes += bytes.len();
         let first = first.to_vec();
-        self.nodes.push(Waiting { directory: self.directory, level, first, id, bytes });
+        let (directory, age) = (self.directory, self.age);
+        self.nodes.push(Waiting { directory, age, level, first, id, bytes });
         if self.bytes > MOST_BYTES {
             self.release()?;
         }

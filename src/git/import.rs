@@ -60,8 +60,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Asks git what is reached from `wanted` and not from `known`. `newest` are the contents of
-    /// the trees that people will look at first.
+    /// Asks git what is reached from `wanted` and not from `known`. `newest` are the directories
+    /// and contents that people will look at first.
     pub fn make(
         git: &Git,
         wanted: &[ObjectId],
@@ -98,21 +98,10 @@ impl Plan {
             }
         })?;
         drop(numbers);
-        plan.find_recent();
+        find_recent(&mut plan.contents);
+        find_recent(&mut plan.trees);
         plan.arrange();
         Ok(plan)
-    }
-
-    /// Of the contents that were replaced last as many are recent as make up the bytes of the
-    /// newest: whoever compares the newest commits needs both.
-    fn find_recent(&mut self) {
-        let newest = self.contents.iter().filter(|item| item.age == Age::Recent);
-        let mut left: u64 = newest.map(|item| item.size).sum();
-        for item in self.contents.iter_mut().filter(|item| item.age != Age::Recent) {
-            let Some(rest) = left.checked_sub(item.size) else { break };
-            left = rest;
-            item.age = Age::Recent;
-        }
     }
 
     /// Sorts by path; the order within a path is by age already.
@@ -158,6 +147,18 @@ impl Plan {
             if path.is_empty() { 0 } else { 1 + path.iter().filter(|&&byte| byte == b'/').count() }
         };
         self.trees.chunk_by(|a, b| depth(a) == depth(b)).collect()
+    }
+}
+
+/// Of those that were replaced last as many are recent as make up the bytes of the newest: whoever
+/// compares the newest commits needs both.
+fn find_recent(items: &mut [Item]) {
+    let newest = items.iter().filter(|item| item.age == Age::Recent);
+    let mut left: u64 = newest.map(|item| item.size).sum();
+    for item in items.iter_mut().filter(|item| item.age != Age::Recent) {
+        let Some(rest) = left.checked_sub(item.size) else { break };
+        left = rest;
+        item.age = Age::Recent;
     }
 }
 
@@ -456,7 +457,7 @@ fn trees(
             for item in share {
                 let mut raw = Vec::new();
                 check_type(&item.id, reader.next(&item.id, &mut raw)?, Type::Tree)?;
-                hand.writer.directory = item.path;
+                hand.writer.stand(item.path, item.age);
                 hand.convert(&item.id, raw)?;
                 monitor.advance(1, item.size);
             }

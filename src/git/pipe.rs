@@ -234,9 +234,9 @@ impl Git {
         checker.finish()
     }
 
-    /// The contents that a commit's or tree's files have.
-    pub fn contents_of(&self, tree: &ObjectId) -> Result<Vec<ObjectId>, Error> {
-        let asked = ["ls-tree", "-r", "-z", &tree.to_string()];
+    /// The directories below a commit's or tree's root, and the contents of all files.
+    pub fn objects_of(&self, tree: &ObjectId) -> Result<Vec<ObjectId>, Error> {
+        let asked = ["ls-tree", "-r", "-t", "-z", &tree.to_string()];
         let answer = self.output(&asked, b"")?;
         let ids = answer.split(|&byte| byte == 0).filter_map(|line| {
             let digits = line.split(|&byte| byte == b'\t').next()?.rsplit(|&b| b == b' ').next()?;

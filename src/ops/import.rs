@@ -320,12 +320,12 @@ fn known_tips(git: &Git, store: &Store, known: &IdMap<Id>) -> Result<IdMap<Id>, 
     Ok(tips.into_iter().zip(there).filter(|(_, there)| *there).map(|(tip, _)| tip).collect())
 }
 
-/// The contents of the tree that people will look at first.
+/// The directories and contents of the tree that people will look at first.
 fn newest(git: &Git, chosen: &BTreeMap<String, GitRef>) -> Result<HashSet<ObjectId>, Error> {
     let head = git.head().and_then(|name| chosen.get(name));
     let first = head.or_else(|| chosen.values().find(|one| one.kind == Type::Commit));
     match first {
-        Some(one) => Ok(git.contents_of(&one.id)?.into_iter().collect()),
+        Some(one) => Ok(git.objects_of(&one.id)?.into_iter().collect()),
         None => Ok(HashSet::new()),
     }
 }

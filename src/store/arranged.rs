@@ -17,6 +17,11 @@ use super::{Class, Error};
 
 /// Chunks of at least so many bytes stand alone if they do not compress.
 const ALONE_BYTES: usize = 32 << 10;
+/// Nodes of recent trees are read one here and one there. What they say is mostly ids, which do not
+/// compress, so short frames cost little.
+const RECENT_TREES_BYTES: usize = 64 << 10;
+/// Commits are read one here and one there, too: by name.
+const COMMITS_BYTES: usize = 256 << 10;
 /// A frame has at most so many objects: a pack must have room for a few frames.
 const FRAME_OBJECTS: usize = 8_192;
 
@@ -49,7 +54,8 @@ impl Age {
 #[derive(Clone, Copy)]
 enum Lane {
     Commits,
-    Trees,
+    RecentTrees,
+    OlderTrees,
     Manifests,
     Lists,
     RecentNear,
@@ -60,7 +66,7 @@ enum Lane {
     LongData,
 }
 
-const LANES: usize = 10;
+const LANES: usize = 11;
 
 impl Lane {
     fn of_chunk(class: Class, age: Age) -> Self {
@@ -77,7 +83,7 @@ impl Lane {
     fn of_kind(kind: Kind) -> Self {
         match kind {
             Kind::Commit => Self::Commits,
-            Kind::Tree => Self::Trees,
+            Kind::Tree => Self::OlderTrees,
             Kind::List => Self::Lists,
             _ => Self::Manifests,
         }
@@ -86,7 +92,8 @@ impl Lane {
     fn all() -> [Self; LANES] {
         [
             Self::Commits,
-            Self::Trees,
+            Self::RecentTrees,
+            Self::OlderTrees,
             Self::Manifests,
             Self::Lists,
             Self::RecentNear,
@@ -100,7 +107,7 @@ impl Lane {
 
     fn class(self) -> Class {
         match self {
-            Self::Commits | Self::Trees | Self::Manifests => Class::Meta,
+            Self::Commits | Self::RecentTrees | Self::OlderTrees | Self::Manifests => Class::Meta,
             Self::Lists => Class::List,
             Self::RecentNear | Self::OlderNear | Self::LongNear => Class::Near,
             Self::RecentData | Self::OlderData | Self::LongData => Class::Data,
@@ -110,6 +117,8 @@ impl Lane {
     /// A frame is finished before it would have more bytes than this.
     fn frame_bytes(self) -> usize {
         match self {
+            Self::RecentTrees => RECENT_TREES_BYTES,
+            Self::Commits => COMMITS_BYTES,
             Self::OlderNear | Self::OlderData => MOST_FRAME_BYTES,
             Self::LongNear | Self::LongData => MOST_ARCHIVE_FRAME_BYTES,
             _ => 1 << 20,
@@ -162,13 +171,18 @@ impl<'b, 's> Arranged<'b, 's> {
         Ok(id)
     }
 
-    /// Puts an object whose id is known.
-    pub fn put_known(&mut self, kind: Kind, id: Id, bytes: &[u8]) -> Result<(), Error> {
+    /// Puts a node of a tree whose id is known.
+    pub fn put_tree(&mut self, age: Age, id: Id, bytes: &[u8]) -> Result<(), Error> {
+        let lane = if age == Age::Recent { Lane::RecentTrees } else { Lane::OlderTrees };
+        self.put_into(lane, Kind::Tree, id, bytes)
+    }
+
+    fn put_into(&mut self, lane: Lane, kind: Kind, id: Id, bytes: &[u8]) -> Result<(), Error> {
         if bytes.len() > MOST_FRAME_BYTES {
             return Err(Error::TooLong { kind, bytes: bytes.len() });
         }
         if self.batch.claim(kind, &id) {
-            self.gather(Lane::of_kind(kind), kind, id, bytes)?;
+            self.gather(lane, kind, id, bytes)?;
         }
         Ok(())
     }
@@ -203,7 +217,7 @@ impl Sink for Arranged<'_, '_> {
 
     fn put(&mut self, kind: Kind, bytes: Vec<u8>) -> Result<Id, Error> {
         let id = kind.id_of(&bytes);
-        self.put_known(kind, id, &bytes)?;
+        self.put_into(Lane::of_kind(kind), kind, id, &bytes)?;
         Ok(id)
     }
 }
@@ -271,6 +285,29 @@ mod tests {
             assert_eq!(*store.read(Kind::Chunk, &id).unwrap(), version[..]);
         }
         drop(disk);
+    }
+
+    #[test]
+    fn a_node_of_a_recent_tree_is_found_in_a_short_frame_and_one_of_an_older_in_a_long_one() {
+        for (age, most) in [(Age::Recent, RECENT_TREES_BYTES), (Age::older(0), 1 << 20)] {
+            let (_disk, store) = store();
+            let nodes = versions(700, 3_000);
+            let batch = Batch::begin(&store).unwrap();
+            let mut writer = Arranged::new(&batch);
+            for node in &nodes {
+                writer.put_tree(age, Kind::Tree.id_of(node), node).unwrap();
+            }
+            writer.flush().unwrap();
+            drop(writer);
+            let packs = batch.seal().unwrap();
+            store.publish(Publication::new("test", "A").with_packs(packs)).unwrap();
+            let frame = |node: &Vec<u8>| {
+                let id = Kind::Tree.id_of(node);
+                store.lookup().find(&store.state(), Kind::Tree, &id).unwrap().raw as usize
+            };
+            let longest = nodes.iter().map(frame).max().unwrap();
+            assert!(longest <= most && longest > most - 3_001, "{longest}");
+        }
     }
 
     #[test]
