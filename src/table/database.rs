@@ -398,6 +398,22 @@ mod tests {
         assert_eq!(rows(&dir).unwrap().len(), 300);
     }
 
+    #[test]
+    fn pages_that_stand_together_are_read_at_once() {
+        let memory = MemoryDisk::new();
+        let long = "v".repeat(150_000);
+        for number in 0..10 {
+            put(&root(&memory), &number.to_string(), &long, Durability::Eventually).unwrap();
+        }
+        let disk = FaultyDisk::new(Arc::new(memory));
+        let dir = disk.open(Path::new("/table")).unwrap();
+        let database = Database::open_to_read(&*dir, b"t", 1).unwrap().unwrap();
+        disk.reset_counts();
+        assert_eq!(database.get("rows", b"3").unwrap().unwrap().len(), long.len());
+        // Forty pages of the row, and a few on the way to it.
+        assert!(disk.counts().reads <= 12, "{}", disk.counts().reads);
+    }
+
     /// After a power failure at any operation, the rows of some finished write are there, not
     /// older than the last durable one.
     #[test]

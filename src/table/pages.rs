@@ -283,23 +283,25 @@ impl Pages {
         })
     }
 
-    /// Page `number` as it was before this session, from the main file.
-    fn read_main(&self, state: &State, number: u64) -> Result<Box<[u8]>, Failure> {
-        let mut slot = vec![0; SLOT as usize];
-        self.main.read_full_at(&mut slot, FIRST_SLOT + number * SLOT)?;
+    /// So many pages from `first` as they were before this session, from the main file, each with
+    /// its checksum behind it.
+    fn read_main(&self, state: &State, first: u64, count: usize) -> Result<Vec<u8>, Failure> {
+        let mut slots = vec![0; count * SLOT as usize];
+        self.main.read_full_at(&mut slots, FIRST_SLOT + first * SLOT)?;
         // Asked after reading: whoever carries over changes this before it touches a page.
         match read_head(&self.main)? {
             Some(head) if head.carried == state.carried => {}
             Some(_) => return Err(Failure::Obstacle(Obstacle::Moved)),
             None => return Err(Failure::Obstacle(Obstacle::Damaged)),
         }
-        let sum = number_at(&slot, PAGE);
-        slot.truncate(PAGE);
-        let never_written = sum == 0 && slot.iter().all(|&byte| byte == 0);
-        if sum != checksum(&slot) && !never_written {
-            return Err(Failure::Obstacle(Obstacle::Damaged));
+        for slot in slots.chunks_exact(SLOT as usize) {
+            let (page, sum) = (&slot[..PAGE], number_at(slot, PAGE));
+            let never_written = || sum == 0 && page.iter().all(|&byte| byte == 0);
+            if sum != checksum(page) && !never_written() {
+                return Err(Failure::Obstacle(Obstacle::Damaged));
+            }
         }
-        Ok(slot.into_boxed_slice())
+        Ok(slots)
     }
 
     /// What page `number` holds now: changed, cut away, in the log, or in the main file.
@@ -313,7 +315,9 @@ impl Pages {
                 return Ok(bytes.clone());
             }
             if begin < state.logged_cut {
-                return self.read_main(state, number);
+                let mut slot = self.read_main(state, number, 1)?;
+                slot.truncate(PAGE);
+                return Ok(slot.into_boxed_slice());
             }
         }
         Ok(vec![0; PAGE].into_boxed_slice())
@@ -363,8 +367,23 @@ impl redb::StorageBackend for Backend {
             if offset.checked_add(out.len() as u64).is_none_or(|end| end > state.length) {
                 return Err(Failure::Obstacle(Obstacle::Damaged));
             }
-            for (number, within, range) in touched(offset, out.len()) {
-                out[range].copy_from_slice(&self.0.page(state, number)?[within]);
+            let mut pages = touched(offset, out.len()).peekable();
+            while let Some((first, within, range)) = pages.next() {
+                if !state.is_in_main(first) {
+                    out[range].copy_from_slice(&self.0.page(state, first)?[within]);
+                    continue;
+                }
+                // What stands together is read at once.
+                let mut run = vec![(within, range)];
+                while let Some((_, within, range)) =
+                    pages.next_if(|(number, ..)| state.is_in_main(*number))
+                {
+                    run.push((within, range));
+                }
+                let slots = self.0.read_main(state, first, run.len())?;
+                for ((within, range), slot) in run.into_iter().zip(slots.chunks(SLOT as usize)) {
+                    out[range].copy_from_slice(&slot[within]);
+                }
             }
             Ok(())
         })
@@ -401,6 +420,15 @@ impl redb::StorageBackend for Backend {
             }
             Ok(())
         })
+    }
+}
+
+impl State {
+    /// Whether the main file has what page `number` holds now.
+    fn is_in_main(&self, number: u64) -> bool {
+        number * (PAGE as u64) < self.cut.min(self.logged_cut)
+            && !self.dirty.contains_key(&number)
+            && !self.logged.contains_key(&number)
     }
 }
 
