@@ -163,10 +163,20 @@ impl Journal {
         }
         let (state, last_seen) = self.follow(state)?;
         // "Nothing after n" counts only if n is still there now.
-        if last_seen > 0 && matches!(self.read(last_seen)?, Slot::Absent) {
+        if last_seen > 0 && !self.is_there(last_seen)? {
             return Ok(None);
         }
         Ok(Some(state))
+    }
+
+    /// Whether there is a file for record `number`, whatever it says.
+    fn is_there(&self, number: u64) -> Result<bool, Error> {
+        let path = record_path(number);
+        match self.dir.stat(path.as_bytes()) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(io_error("read", &path)(error)),
+        }
     }
 
     /// Reads on from a state until nothing follows; also tells the newest file that was there.
