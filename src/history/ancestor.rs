@@ -139,13 +139,33 @@ const QUEUED: u8 = 8;
 struct Paint<'g, G> {
     graph: &'g G,
     marks: Marks,
-    /// By generation, the uncounted ones first, then by date.
-    queue: BinaryHeap<(u32, i64, Number)>,
+    queue: BinaryHeap<Queued>,
     /// How many in the queue are not stale.
     fresh: usize,
     /// Commits of this generation or below cannot lead to what is looked for.
     lowest: Option<u32>,
     parents: Vec<Number>,
+}
+
+/// A commit that is to be looked at, ordered by generation, the uncounted ones first, then by date.
+/// One number, because comparing them is most of the work.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Queued(u128);
+
+impl Queued {
+    fn new(generation: u32, seconds: i64, commit: Number) -> Self {
+        // With the sign turned, times before 1970 come below those after.
+        let seconds = seconds as u64 ^ (1 << 63);
+        Self(u128::from(generation) << 96 | u128::from(seconds) << 32 | u128::from(commit.0))
+    }
+
+    fn generation(self) -> u32 {
+        (self.0 >> 96) as u32
+    }
+
+    fn commit(self) -> Number {
+        Number(self.0 as u32)
+    }
 }
 
 impl<'g, G: Graph> Paint<'g, G> {
@@ -169,7 +189,7 @@ impl<'g, G: Graph> Paint<'g, G> {
         if was & QUEUED == 0 {
             self.fresh += usize::from(*painted & STALE == 0);
             let Age { generation, seconds } = self.graph.age(commit)?;
-            self.queue.push((generation.unwrap_or(u32::MAX), seconds, commit));
+            self.queue.push(Queued::new(generation.unwrap_or(u32::MAX), seconds, commit));
         } else if was & STALE == 0 && marks & STALE != 0 {
             self.fresh -= 1;
         }
@@ -181,7 +201,8 @@ impl<'g, G: Graph> Paint<'g, G> {
         if self.fresh == 0 {
             return Ok(None);
         }
-        let Some((generation, _, commit)) = self.queue.pop() else { return Ok(None) };
+        let Some(next) = self.queue.pop() else { return Ok(None) };
+        let (generation, commit) = (next.generation(), next.commit());
         let painted = self.marks.get_mut(commit);
         *painted &= !QUEUED;
         self.fresh -= usize::from(*painted & STALE == 0);
