@@ -32,6 +32,7 @@ mod terms;
 mod tests;
 pub mod text;
 mod trees;
+mod version;
 
 pub use base::commits;
 pub use outcome::{Answer, Conflict, ConflictKind, Merged, Message, Need};

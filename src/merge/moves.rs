@@ -4,7 +4,7 @@
 //! directories: what one side put into a directory that the other renamed goes along. Renames are
 //! told by what the two trees say, never by what the other side did.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::diff::Change;
 use crate::diff::renames::{self, Directories, Empty, RenameOptions};
@@ -16,6 +16,7 @@ use crate::path::RepoPath;
 use super::content::{Three, Work};
 use super::request::Contents;
 use super::trees::{Plan, Slot};
+use super::version::Version;
 use super::{ConflictKind, Follow, Need, Unsettled};
 
 /// The files one side renamed, by their names in the base.
@@ -25,7 +26,7 @@ impl<C: Contents> Work<'_, '_, C> {
     /// Finds renames on both sides and brings together in the plan what belongs together.
     pub(super) fn follow(
         &mut self,
-        plan: &mut Plan,
+        plan: &mut Plan<'_>,
         changes: &[Vec<Change>; 2],
     ) -> Result<(), <C as Source>::Error> {
         let (threshold, with_directories) = match self.request.options.follow {
@@ -37,7 +38,8 @@ impl<C: Contents> Work<'_, '_, C> {
         let options = RenameOptions { threshold, empty: Empty::Left, ..Default::default() };
         let mut pairs: [Vec<(&RepoPath, &RepoPath)>; 2] = Default::default();
         let mut directories: [Directories; 2] = Default::default();
-        for (side, changes) in changes.iter().enumerate() {
+        let sides = changes;
+        for (side, changes) in sides.iter().enumerate() {
             let found = renames::find(&*self.contents, changes, &options)?;
             let is_kept = self.request.options.unsettled == Unsettled::Keep && self.depth == 0;
             if !is_kept {
@@ -47,7 +49,9 @@ impl<C: Contents> Work<'_, '_, C> {
             let renamed = found.pairs.iter().filter(|pair| !pair.is_copy);
             pairs[side] =
                 renamed.map(|pair| (&changes[pair.from].path, &changes[pair.to].path)).collect();
-            if with_directories {
+            // Where directories went is asked for what the other side put into them.
+            let is_asked = sides[1 - side].iter().any(|change| change.old.is_none());
+            if with_directories && is_asked {
                 let tree = plan.trees[side + 1];
                 directories[side] =
                     renames::directories(&*self.contents, tree.as_ref(), changes, &found.pairs)?;
@@ -60,10 +64,14 @@ impl<C: Contents> Work<'_, '_, C> {
             directories.iter().any(|found| !found.renamed.is_empty() || !found.split.is_empty());
         let mut renamed = Renamed::new();
         for (side, pairs) in pairs.into_iter().enumerate() {
+            if pairs.is_empty() {
+                continue;
+            }
+            let touched: HashSet<&RepoPath> =
+                changes[1 - side].iter().map(|change| &change.path).collect();
             for (from, to) in pairs {
                 // What the other side left alone, at both places, is there as it is.
-                let is_touched =
-                    || [from, to].iter().any(|path| is_changed(&changes[1 - side], path));
+                let is_touched = || touched.contains(from) || touched.contains(to);
                 if has_directories || is_touched() {
                     renamed.entry(from.clone()).or_default()[side] = Some(to.clone());
                 }
@@ -86,7 +94,7 @@ impl<C: Contents> Work<'_, '_, C> {
     /// Moves what one side added to directories that the other side renamed.
     fn follow_directories(
         &mut self,
-        plan: &mut Plan,
+        plan: &mut Plan<'_>,
         changes: &[Vec<Change>; 2],
         renamed: &mut Renamed,
         directories: &[Directories; 2],
@@ -158,7 +166,7 @@ impl<C: Contents> Work<'_, '_, C> {
     /// Leaves out renamed directories from which nothing follows.
     fn leave_irrelevant(
         &self,
-        plan: &Plan,
+        plan: &Plan<'_>,
         changes: &[Vec<Change>; 2],
         directories: &mut [Directories; 2],
     ) -> Result<(), <C as Source>::Error> {
@@ -183,7 +191,7 @@ impl<C: Contents> Work<'_, '_, C> {
     /// down stays where it put it, as in git.
     fn leave_untouched(
         &self,
-        plan: &Plan,
+        plan: &Plan<'_>,
         other: &[Change],
         found: &mut Directories,
         side: usize,
@@ -230,7 +238,7 @@ impl<C: Contents> Work<'_, '_, C> {
     /// Both sides renamed a file.
     fn both_renamed(
         &mut self,
-        plan: &mut Plan,
+        plan: &mut Plan<'_>,
         from: &RepoPath,
         ours: &RepoPath,
         theirs: &RepoPath,
@@ -248,7 +256,7 @@ impl<C: Contents> Work<'_, '_, C> {
         let their_entry = plan.slot(theirs).stages[2].clone();
         let (Some(our_entry), Some(their_entry)) = (our_entry, their_entry) else { return Ok(()) };
         let made = self.merge(&Three {
-            base: base.as_ref(),
+            base: base.as_deref(),
             ours: &our_entry,
             theirs: &their_entry,
             names: [from, ours, theirs],
@@ -256,10 +264,11 @@ impl<C: Contents> Work<'_, '_, C> {
         })?;
         let text = format!("'{from}' was renamed to '{ours}' and to '{theirs}'");
         // What cannot be merged stays as it is on each side, under its own name.
+        let made_entry = made.entry.map(Version::from);
         let is_whole = made.conflict.is_some()
-            && made.entry.as_ref().is_some_and(|entry| entry.what == our_entry.what);
-        let for_theirs = if is_whole { Some(their_entry) } else { made.entry.clone() };
-        for (path, side, entry) in [(ours, 1, made.entry), (theirs, 2, for_theirs)] {
+            && made_entry.as_ref().is_some_and(|entry| entry.what == our_entry.what);
+        let for_theirs = if is_whole { Some(their_entry) } else { made_entry.clone() };
+        for (path, side, entry) in [(ours, 1, made_entry), (theirs, 2, for_theirs)] {
             let slot = plan.slot(path);
             slot.stages[side] = entry;
             slot.flag = Some(ConflictKind::RenameRename);
@@ -271,7 +280,7 @@ impl<C: Contents> Work<'_, '_, C> {
     /// One side renamed a file: `side` is 1 for ours, 2 for theirs.
     fn one_renamed(
         &mut self,
-        plan: &mut Plan,
+        plan: &mut Plan<'_>,
         from: &RepoPath,
         to: &RepoPath,
         side: usize,
@@ -290,10 +299,10 @@ impl<C: Contents> Work<'_, '_, C> {
                 let mut names = [from, from, from];
                 names[side] = to;
                 let (ours, theirs) = if side == 1 { (&here, &changed) } else { (&changed, &here) };
-                let three = Three { base: base.as_ref(), ours, theirs, names, more_markers: 1 };
+                let three = Three { base: base.as_deref(), ours, theirs, names, more_markers: 1 };
                 let made = self.merge(&three)?;
                 let target = plan.slot(to);
-                target.stages[side] = made.entry;
+                target.stages[side] = made.entry.map(Version::from);
                 target.hint = Some(ConflictKind::RenameCollision);
                 if made.conflict.is_some() {
                     plan.tell_conflict(
@@ -389,10 +398,6 @@ impl<C: Contents> Work<'_, '_, C> {
     }
 }
 
-fn is_changed(changes: &[Change], path: &RepoPath) -> bool {
-    changes.binary_search_by(|change| change.path.cmp(path)).is_ok()
-}
-
 /// The innermost directory above `path` that was renamed, and where it went.
 fn closest<'d>(found: &'d Directories, path: &RepoPath) -> Option<(&'d RepoPath, &'d RepoPath)> {
     let mut directory = path.clone();
@@ -418,7 +423,7 @@ fn need(content: Id, changes: &[Change]) -> Need {
     Need { path, content, size }
 }
 
-impl Plan {
+impl<'c> Plan<'c> {
     /// Brings what one side has under one name under another.
     fn move_stage(&mut self, from: &RepoPath, to: &RepoPath, side: usize) {
         let Some(entry) = self.slot(from).stages[side].take() else { return };
@@ -428,12 +433,12 @@ impl Plan {
     }
 
     /// The slot of a path; an empty one if nothing is known of it.
-    pub(super) fn slot(&mut self, path: &RepoPath) -> &mut Slot {
+    pub(super) fn slot(&mut self, path: &RepoPath) -> &mut Slot<'c> {
         self.slots.entry(path.clone()).or_default()
     }
 }
 
-impl Slot {
+impl Slot<'_> {
     /// What it was called in base, ours and theirs.
     pub(super) fn names_mut(&mut self, path: &RepoPath) -> &mut [RepoPath; 3] {
         self.names.get_or_insert_with(|| Box::new([path.clone(), path.clone(), path.clone()]))

@@ -17,13 +17,14 @@ use super::attributes::{self, Content};
 use super::content::{self, Work};
 use super::request::Contents;
 use super::settle::{Doubt, Placed};
+use super::version::Version;
 use super::{Answer, Conflict, ConflictKind, Merged, Message, Request};
 
 /// What stands, or stood, under one name.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Slot {
+pub(super) struct Slot<'c> {
     /// In base, ours and theirs; directories do not count.
-    pub(super) stages: [Option<Entry>; 3],
+    pub(super) stages: [Option<Version<'c>>; 3],
     /// What these were called, where that is not the name they stand under.
     pub(super) names: Option<Box<[RepoPath; 3]>>,
     /// A conflict that is known before anything is merged.
@@ -36,10 +37,10 @@ pub(super) struct Slot {
 
 /// All paths that somebody changed.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct Plan<'c> {
     /// Base, ours and theirs.
     pub(super) trees: [Option<Id>; 3],
-    pub(super) slots: BTreeMap<RepoPath, Box<Slot>>,
+    pub(super) slots: BTreeMap<RepoPath, Slot<'c>>,
     /// Directories in base, ours and theirs that are not the same in all of them.
     directories: BTreeMap<RepoPath, [Option<Entry>; 3]>,
     places: Vec<Conflict>,
@@ -75,8 +76,13 @@ pub(super) fn at_depth<C: Contents>(
     let files = [our_changes, their_changes];
     let mut plan = Plan {
         trees: [base, Some(ours), Some(theirs)],
-        slots: three_ways(&files, |stages| Box::new(Slot { stages, ..Slot::default() })),
-        directories: three_ways(&[our_directories, their_directories], |stages| stages),
+        slots: three_ways(&files, |stages| Slot {
+            stages: stages.map(|stage| stage.map(Version::Known)),
+            ..Slot::default()
+        }),
+        directories: three_ways(&[our_directories, their_directories], |stages| {
+            stages.map(|stage| stage.cloned())
+        }),
         places: Vec::new(),
         messages: Vec::new(),
     };
@@ -99,15 +105,18 @@ fn changes<C: Contents>(
 ) -> Result<(Vec<Change>, Vec<Change>), <C as Source>::Error> {
     let (mut files, mut directories) = (Vec::new(), Vec::new());
     let mut visit = |change: Change| -> Result<(), <C as Source>::Error> {
+        let is_directory = |entry: &Option<Entry>| entry.as_ref().is_some_and(Entry::is_directory);
+        if !is_directory(&change.old) && !is_directory(&change.new) {
+            files.push(change);
+            return Ok(());
+        }
         let Change { path, old, new } = change;
         let apart = |entry: Option<Entry>| match entry {
             Some(entry) if entry.is_directory() => (None, Some(entry)),
             other => (other, None),
         };
         let ((old, old_dir), (new, new_dir)) = (apart(old), apart(new));
-        if old_dir.is_some() || new_dir.is_some() {
-            directories.push(Change { path: path.clone(), old: old_dir, new: new_dir });
-        }
+        directories.push(Change { path: path.clone(), old: old_dir, new: new_dir });
         if old.is_some() || new.is_some() {
             files.push(Change { path, old, new });
         }
@@ -119,9 +128,9 @@ fn changes<C: Contents>(
 
 /// Three versions of each path that one of two sides changed. What a side did not change is what
 /// the base has.
-fn three_ways<T>(
-    changes: &[Vec<Change>; 2],
-    make: impl Fn([Option<Entry>; 3]) -> T,
+fn three_ways<'c, T>(
+    changes: &'c [Vec<Change>; 2],
+    make: impl Fn([Option<&'c Entry>; 3]) -> T,
 ) -> BTreeMap<RepoPath, T> {
     let mut found = Vec::with_capacity(changes[0].len() + changes[1].len());
     let (mut a, mut b) = (changes[0].iter().peekable(), changes[1].iter().peekable());
@@ -135,27 +144,26 @@ fn three_ways<T>(
         let ours = if order.is_le() { a.next() } else { None };
         let theirs = if order.is_ge() { b.next() } else { None };
         let Some(any) = ours.or(theirs) else { break };
-        let new = |side: Option<&Change>| side.map_or_else(|| any.old.clone(), |c| c.new.clone());
-        found.push((any.path.clone(), make([any.old.clone(), new(ours), new(theirs)])));
+        let old = any.old.as_ref();
+        let new = |side: Option<&'c Change>| side.map_or(old, |change| change.new.as_ref());
+        found.push((any.path.clone(), make([old, new(ours), new(theirs)])));
     }
     found.into_iter().collect()
 }
 
-/// What our tree has at a path that somebody changed.
-fn was_ours<'c>(files: &'c [Vec<Change>; 2], path: &RepoPath) -> Option<&'c Entry> {
-    let [ours, theirs] = files.each_ref().map(|changes| {
-        let at = changes.binary_search_by(|change| change.path.cmp(path)).ok()?;
-        changes.get(at)
-    });
-    ours_of(ours, theirs)
-}
-
-/// The same, of the changes to the path: what we made of it, else what the base has.
+/// What our tree has at a path that somebody changed: what we made of it, else what the base has.
 fn ours_of<'c>(ours: Option<&'c Change>, theirs: Option<&'c Change>) -> Option<&'c Entry> {
     match ours {
         Some(change) => change.new.as_ref(),
         None => theirs?.old.as_ref(),
     }
+}
+
+/// How many of the paths that were settled, up to one of them, our tree had and will have.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    had: u64,
+    has: u64,
 }
 
 /// Changes that are asked for in the order of their paths.
@@ -174,7 +182,7 @@ impl<'c> Cursor<'c> {
     }
 }
 
-impl Plan {
+impl Plan<'_> {
     /// Says that it is in doubt where something belongs.
     pub(super) fn place(&mut self, path: &RepoPath, kind: ConflictKind, text: String) {
         self.places.push(Conflict {
@@ -206,21 +214,30 @@ impl<C: Contents> Work<'_, '_, C> {
     /// Edits what was settled into our tree.
     fn write(
         &mut self,
-        mut plan: Plan,
-        placed: BTreeMap<RepoPath, Placed>,
+        mut plan: Plan<'_>,
+        placed: Vec<(RepoPath, Placed<'_>)>,
         files: &[Vec<Change>; 2],
     ) -> Result<Answer, <C as Source>::Error> {
         let mut edits: BTreeMap<RepoPath, Option<Entry>> = BTreeMap::new();
         // Both are in the order of paths, so neither is searched.
         let mut sides = [Cursor(&files[0]), Cursor(&files[1])];
+        let mut counts: Vec<(&RepoPath, Count)> = Vec::with_capacity(placed.len());
+        let mut count = Count::default();
         for (path, placed) in &placed {
             let [ours, theirs] = sides.each_mut().map(|side| side.at(path));
-            if placed.entry.as_ref() != ours_of(ours, theirs) {
-                edits.insert(path.clone(), placed.entry.clone());
+            let was = ours_of(ours, theirs);
+            let is = placed.entry.as_deref();
+            if is != was {
+                edits.insert(path.clone(), is.cloned());
             }
+            count.had += u64::from(was.is_some());
+            count.has += u64::from(is.is_some());
+            counts.push((path, count));
         }
         for (path, stages) in std::mem::take(&mut plan.directories) {
-            if let Some(edit) = self.directory(&path, &stages, &placed, files)? {
+            let at = placed.binary_search_by(|(placed, _)| placed.cmp(&path));
+            let is_file = at.is_ok_and(|at| placed[at].1.entry.is_some());
+            if !is_file && let Some(edit) = self.directory(&path, &stages, &counts)? {
                 edits.insert(path, edit);
             }
         }
@@ -236,8 +253,7 @@ impl<C: Contents> Work<'_, '_, C> {
             if let Some(doubt) = placed.doubt {
                 let name = path.name().to_vec();
                 let Doubt { kind, stages, names } = *doubt;
-                let stages =
-                    stages.map(|stage| stage.map(|stage| Entry { name: name.clone(), ..stage }));
+                let stages = stages.map(|stage| stage.map(|stage| stage.named(&name).into_entry()));
                 conflicts.push(Conflict { path, kind, stages, names });
             }
         }
@@ -251,28 +267,20 @@ impl<C: Contents> Work<'_, '_, C> {
         &mut self,
         path: &RepoPath,
         [base, ours, theirs]: &[Option<Entry>; 3],
-        placed: &BTreeMap<RepoPath, Placed>,
-        files: &[Vec<Change>; 2],
+        counts: &[(&RepoPath, Count)],
     ) -> Result<Option<Option<Entry>>, <C as Source>::Error> {
-        if placed.get(path).is_some_and(|placed| placed.entry.is_some()) {
-            return Ok(None);
-        }
         let is_empty = |entry: &Option<Entry>| {
             entry.as_ref().and_then(Entry::tree).is_some_and(|tree| tree == Node::empty_id())
         };
-        let below = || placed.range(path..).skip_while(|(at, _)| *at == path);
-        let mut below = below().take_while(|(at, _)| at.is_within(path));
-        let mut ours_below = 0;
-        let mut has_contents = false;
-        for (at, placed) in &mut below {
-            ours_below += u64::from(was_ours(files, at).is_some());
-            has_contents |= placed.entry.is_some();
-            if has_contents {
-                break;
-            }
-        }
+        // Everything below comes together, right behind the directory.
+        let start = counts.partition_point(|(at, _)| *at <= path);
+        let below = counts[start..].partition_point(|(at, _)| at.is_within(path));
+        let up_to = |end: usize| end.checked_sub(1).map_or(Count::default(), |at| counts[at].1);
+        let (before, after) = (up_to(start), up_to(start + below));
         // What nobody touched stays.
-        has_contents |= ours.as_ref().is_some_and(|ours| ours.totals().files > ours_below);
+        let had_below = after.had - before.had;
+        let has_contents = after.has > before.has
+            || ours.as_ref().is_some_and(|ours| ours.totals().files > had_below);
         let is_there =
             attributes::three(&base.is_some(), &ours.is_some(), &theirs.is_some()) == Some(&true);
         if !has_contents {
