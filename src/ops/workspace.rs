@@ -4,11 +4,11 @@
 //! nothing is written until the result is known, and then only what it consists of.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::chunk::{self, SPAN_LIMIT, Sketcher};
 use crate::codec;
-use crate::hash::{Id, Kind};
+use crate::hash::{Id, IdMap, Kind};
 use crate::merge::Contents;
 use crate::object::manifest::{self, FEW, ListBuilder, ListCursor, NEAR};
 use crate::object::{
@@ -24,7 +24,13 @@ pub(super) const CONFLICTS: &str = "conflicts";
 pub(super) struct Workspace<'s> {
     store: &'s Store,
     made: HashMap<Id, Made>,
+    /// Nodes of the store that were decoded: both sides of a merge are compared with one base, and
+    /// then edited.
+    nodes: Mutex<IdMap<Arc<Node>>>,
 }
+
+/// So many decoded nodes are kept.
+const MOST_NODES: usize = 2_048;
 
 /// An object in memory.
 struct Made {
@@ -35,7 +41,7 @@ struct Made {
 
 impl<'s> Workspace<'s> {
     pub(super) fn new(store: &'s Store) -> Self {
-        Self { store, made: HashMap::new() }
+        Self { store, made: HashMap::new(), nodes: Mutex::default() }
     }
 
     /// Whether the tree is new, and has to be written.
@@ -229,11 +235,20 @@ impl Source for Workspace<'_> {
     }
 
     fn tree(&self, id: &Id) -> Result<Arc<Node>, Error> {
-        match self.made.get(id) {
-            Some(made) if made.kind == Kind::Tree => Ok(Arc::new(Node::from_bytes(&made.bytes)?)),
-            // The store keeps the nodes it has decoded.
-            _ => self.store.tree(id),
+        if let Some(made) = self.made.get(id).filter(|made| made.kind == Kind::Tree) {
+            return Ok(Arc::new(Node::from_bytes(&made.bytes)?));
         }
+        let nodes = || self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = nodes().get(id) {
+            return Ok(known.clone());
+        }
+        let node = self.store.tree(id)?;
+        let mut nodes = nodes();
+        if nodes.len() >= MOST_NODES {
+            nodes.clear();
+        }
+        nodes.insert(*id, node.clone());
+        Ok(node)
     }
 }
 
@@ -307,5 +322,45 @@ impl Contents for Workspace<'_> {
         let sketch = *sketcher.finish().as_bytes();
         let manifest = Manifest { size, content, chunker: chunk::CHUNKER, near, sketch, chunks };
         self.put(Kind::Manifest, manifest.to_bytes())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::clock::{Env, SeededRandom, SteppingClock, Time};
+    use crate::disk::{Disk, MemoryDisk};
+    use crate::store::{Batch, Publication};
+
+    #[test]
+    fn a_node_that_both_sides_need_is_decoded_once() {
+        let disk = MemoryDisk::new();
+        let env = Env {
+            clock: Arc::new(SteppingClock::new(Time::from_seconds(1), 1)),
+            random: Arc::new(SeededRandom::new(1)),
+        };
+        let store = Store::create(disk.create(Path::new("/s")).unwrap(), env).unwrap();
+        let entry = |name: &str| Entry {
+            name: name.as_bytes().to_vec(),
+            mode: 0o644,
+            mtime: None,
+            attributes: None,
+            what: What::File { size: 0, content: Id::EMPTY },
+        };
+        let node = Node::Leaf(vec![entry("a"), entry("b")]);
+        let batch = Batch::begin(&store).unwrap();
+        let mut writer = batch.writer();
+        let id = writer.put(Kind::Tree, node.to_bytes()).unwrap();
+        writer.flush().unwrap();
+        drop(writer);
+        let packs = batch.seal().unwrap();
+        store.publish(Publication::new("test", "A").with_packs(packs)).unwrap();
+        let room = Workspace::new(&store);
+        let first = room.tree(&id).unwrap();
+        assert_eq!(*first, node);
+        assert!(Arc::ptr_eq(&first, &room.tree(&id).unwrap()));
     }
 }
