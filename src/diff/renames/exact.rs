@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 
+use crate::hash::IdMap;
 use crate::object::What;
 
 use super::{WHOLE, Work};
 
-/// Old files of one content, in order.
+/// Old files of one content, in order; by name too once there are several.
 #[derive(Default)]
 struct Group<'c> {
     files: Places,
@@ -40,33 +41,60 @@ impl Places {
 /// What has to be equal. Other permissions are no other file, another kind of thing is.
 #[derive(PartialEq, Eq, Hash)]
 enum Key<'c> {
-    File(&'c [u8]),
     Link(&'c [u8], u16),
     Gitlink(&'c [u8]),
 }
 
 fn key<'c>(what: &'c What, mode: u16) -> Option<Key<'c>> {
     match what {
-        What::File { content, .. } => Some(Key::File(content.as_bytes())),
         What::Symlink { target, .. } => Some(Key::Link(target.as_bytes(), mode)),
         What::Gitlink { commit } => Some(Key::Gitlink(commit)),
-        What::Directory { .. } | What::Special | What::Conflict { .. } => None,
+        _ => None,
+    }
+}
+
+/// The groups of all contents.
+#[derive(Default)]
+struct Groups<'c> {
+    files: IdMap<Group<'c>>,
+    others: HashMap<Key<'c>, Group<'c>>,
+}
+
+impl<'c> Groups<'c> {
+    fn get_mut(&mut self, what: &'c What, mode: u16) -> Option<&mut Group<'c>> {
+        match what {
+            What::File { content, .. } => self.files.get_mut(content),
+            other => self.others.get_mut(&key(other, mode)?),
+        }
+    }
+
+    fn of(&mut self, what: &'c What, mode: u16) -> Option<&mut Group<'c>> {
+        match what {
+            What::File { content, .. } => Some(self.files.entry(*content).or_default()),
+            other => Some(self.others.entry(key(other, mode)?).or_default()),
+        }
     }
 }
 
 /// Pairs what is equal: the same name before another, what is not yet paired before what is, the
 /// first before the rest.
 pub(super) fn pair(work: &mut Work<'_>) {
-    let mut groups: HashMap<Key<'_>, Group<'_>> = HashMap::new();
+    let mut groups = Groups::default();
     for (at, old) in work.old.iter().enumerate() {
-        let Some(key) = key(old.what, old.mode) else { continue };
-        let group = groups.entry(key).or_default();
+        let Some(group) = groups.of(old.what, old.mode) else { continue };
         group.files.all.push(at);
-        group.by_name.entry(old.name).or_default().all.push(at);
+        let unnamed = match &group.files.all[..] {
+            [_] => &[],
+            [first, second] => &[*first, *second][..],
+            _ => &[at],
+        };
+        for &at in unnamed {
+            group.by_name.entry(work.old[at].name).or_default().all.push(at);
+        }
     }
     for new in 0..work.new.len() {
         let (what, mode, name) = (work.new[new].what, work.new[new].mode, work.new[new].name);
-        let Some(group) = key(what, mode).and_then(|key| groups.get_mut(&key)) else { continue };
+        let Some(group) = groups.get_mut(what, mode) else { continue };
         if let Some(old) = group.best(work, name) {
             work.pair(old, new, WHOLE);
         }
@@ -75,6 +103,9 @@ pub(super) fn pair(work: &mut Work<'_>) {
 
 impl Group<'_> {
     fn best(&mut self, work: &Work<'_>, name: &[u8]) -> Option<usize> {
+        if let [only] = self.files.all[..] {
+            return self.files.unused(work).or_else(|| work.allows_copies().then_some(only));
+        }
         let namesakes = self.by_name.get_mut(name);
         let first_namesake = namesakes.as_ref().and_then(|places| places.all.first().copied());
         let unused_namesake = namesakes.and_then(|places| places.unused(work));
