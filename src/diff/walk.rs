@@ -172,14 +172,20 @@ where
     fn only(&mut self, path: RepoPath, entry: Entry, side: Side) -> Result<(), E> {
         if self.detail == Detail::Entries {
             let tree = entry.tree();
+            let Some(tree) = tree else {
+                return match side {
+                    Side::Old => self.tell(path, Some(entry), None),
+                    Side::New => self.tell(path, None, Some(entry)),
+                };
+            };
             return match side {
                 Side::Old => {
                     self.tell(path.clone(), Some(entry), None)?;
-                    tree.map_or(Ok(()), |tree| self.descend(path, Some(tree), None))
+                    self.descend(path, Some(tree), None)
                 }
                 Side::New => {
                     self.tell(path.clone(), None, Some(entry))?;
-                    tree.map_or(Ok(()), |tree| self.descend(path, None, Some(tree)))
+                    self.descend(path, None, Some(tree))
                 }
             };
         }
@@ -202,6 +208,9 @@ where
                 return Ok(());
             }
             let (old_tree, new_tree) = (old.tree(), new.tree());
+            if old_tree == new_tree {
+                return self.tell(path, Some(old), Some(new));
+            }
             self.tell(path.clone(), Some(old), Some(new))?;
             return self.descend(path, old_tree, new_tree);
         }
