@@ -550,6 +550,20 @@ mod tests {
     }
 
     #[test]
+    fn a_store_whose_refs_cannot_be_read_is_not_taken_for_one_without_refs() {
+        let mut world = World::new();
+        for _ in 0..256 * 3 {
+            world.grow(3600);
+            world.journal.compact(&world.state, &world.random).unwrap();
+        }
+        for number in [512, 768] {
+            world.disk.write(&format!("/repo/{}", checkpoint_path(number)), "torn");
+        }
+        let replayed = world.journal.replay(None);
+        assert!(matches!(replayed, Err(Error::Parse { .. })), "{replayed:?}");
+    }
+
+    #[test]
     fn compacting_may_be_cut_off_anywhere() {
         // The fourth block is merged with those before it.
         for blocks in [3, 4] {

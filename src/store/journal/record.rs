@@ -409,6 +409,9 @@ pub(super) fn percent_decode(word: &str) -> Option<String> {
     if word == "%" {
         return Some(String::new());
     }
+    if !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'!'..=b'~' if byte != b'%')) {
+        return Some(word.to_owned());
+    }
     let mut bytes = Vec::with_capacity(word.len());
     let mut rest = word.bytes();
     while let Some(byte) = rest.next() {

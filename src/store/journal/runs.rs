@@ -72,7 +72,12 @@ impl Changes {
 
     /// Lays what changed later over it.
     pub(super) fn take(&mut self, newer: Self) {
-        self.refs.extend(newer.refs);
+        // Names are put in one by one only where there are others.
+        if self.refs.is_empty() {
+            self.refs = newer.refs;
+        } else {
+            self.refs.extend(newer.refs);
+        }
         self.packs.extend(newer.packs);
         self.has_unknown_lines |= newer.has_unknown_lines;
     }
