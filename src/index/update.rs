@@ -86,17 +86,20 @@ impl Index {
         }
     }
 
-    fn try_update(&mut self, update: Update) -> Result<Updated, Error> {
-        let Some((state, newer, overlay)) = self.prepared(&update)? else {
+    fn try_update(&mut self, mut update: Update) -> Result<Updated, Error> {
+        let changes = std::mem::take(&mut update.changes);
+        let Some((state, newer, overlay)) = self.prepared(&update, changes)? else {
             return Ok(Updated::Skipped);
         };
         let Some(content) = &self.content else { return Ok(Updated::Skipped) };
-        // What was changed in memory only belongs to what this change builds on.
-        let unwritten = content.unwritten.merged(&newer);
         let limit = (content.run.rows() / 100).clamp(SMALLEST_LIMIT, LARGEST_LIMIT);
         if overlay.len() as u64 > limit {
+            // There may be very many.
+            drop(newer);
             return self.fold(state, &overlay);
         }
+        // What was changed in memory only belongs to what this change builds on.
+        let unwritten = content.unwritten.merged(&newer);
         let Some(mut database) = open_unchanged(&self.place)? else {
             return Ok(Updated::Skipped);
         };
@@ -120,8 +123,11 @@ impl Index {
     /// Changes the index for this process only, where it cannot be written to: a read-only place,
     /// or somebody else was faster. A later [`Self::update`] writes it along. A lost index is not
     /// changed.
-    pub fn update_in_memory(&mut self, update: Update) -> Result<(), Error> {
-        let Some((state, newer, overlay)) = self.prepared(&update)? else { return Ok(()) };
+    pub fn update_in_memory(&mut self, mut update: Update) -> Result<(), Error> {
+        let changes = std::mem::take(&mut update.changes);
+        let Some((state, newer, overlay)) = self.prepared(&update, changes)? else {
+            return Ok(());
+        };
         if let Some(content) = &mut self.content {
             content.unwritten = content.unwritten.merged(&newer);
             (content.state, content.overlay) = (state, overlay);
@@ -130,20 +136,17 @@ impl Index {
     }
 
     /// The state after a change, its rows, and the overlay with them; `None` if the index is lost.
-    fn prepared(&self, update: &Update) -> Result<Option<(State, Overlay, Overlay)>, Error> {
-        let changes = self.completed(&update.changes)?;
+    fn prepared(
+        &self,
+        update: &Update,
+        changes: Vec<(RepoPath, Option<Tracked>)>,
+    ) -> Result<Option<(State, Overlay, Overlay)>, Error> {
+        let marked = changes.iter().any(|(_, tracked)| matches!(tracked, Some(t) if t.unsynced));
+        let changes = self.completed(changes)?;
         let Some(content) = self.content() else { return Ok(None) };
         let mut newer = Overlay::default();
-        let (mut row, mut heap, mut marked) = (Vec::new(), Vec::new(), false);
-        for (key, tracked) in &changes {
-            row.clear();
-            heap.clear();
-            if let Some(tracked) = tracked {
-                row.extend_from_slice(&row::encode(tracked, &mut heap));
-                row.extend_from_slice(&heap);
-                marked |= tracked.unsynced;
-            }
-            newer.push(key, &row);
+        for (key, row) in changes {
+            newer.push(&key, row.as_ref().map_or(&[], |row| &row.bytes));
         }
         let overlay = content.overlay.merged(&newer);
         let state = State {
@@ -163,42 +166,45 @@ impl Index {
     }
 
     /// The changes by key, with what goes below paths that are no directories any more, and with
-    /// the directories above new paths.
+    /// the directories above new paths. There may be very many: they are not held twice.
     fn completed(
         &self,
-        changes: &[(RepoPath, Option<Tracked>)],
-    ) -> Result<BTreeMap<Vec<u8>, Option<Tracked>>, Error> {
+        changes: Vec<(RepoPath, Option<Tracked>)>,
+    ) -> Result<BTreeMap<Vec<u8>, Option<Encoded>>, Error> {
         let mut completed = BTreeMap::new();
+        let mut paths = Vec::with_capacity(changes.len());
         for (path, tracked) in changes {
-            let Some(key) = key::key_of(path) else { continue };
-            let tracked = tracked.clone().map(|tracked| match tracked.name == path.name() {
-                true => tracked,
-                false => Tracked { name: path.name().to_vec(), ..tracked },
+            let row = tracked.map(|tracked| match tracked.name == path.name() {
+                true => Encoded::of(&tracked),
+                false => Encoded::of(&Tracked { name: path.name().to_vec(), ..tracked }),
             });
-            completed.insert(key, tracked);
+            let is_directory = row.as_ref().is_some_and(|row| row.is_directory);
+            let is_there = row.is_some();
+            if let Some(key) = key::key_of(&path) {
+                completed.insert(key, row);
+                paths.push((path, is_there, is_directory));
+            }
         }
-        let is_directory = |tracked: &Tracked| tracked.what == Known::Directory;
+        let was_directory = |tracked: &Tracked| tracked.what == Known::Directory;
         let mut last_parent = None;
-        for (path, tracked) in changes {
+        for (path, is_there, is_directory) in paths {
             let Some((parent, _)) = path.split() else { continue };
-            if !tracked.as_ref().is_some_and(is_directory)
-                && self.get(path)?.as_ref().is_some_and(is_directory)
-            {
-                self.each_key_below(path, |key| {
+            if !is_directory && self.get(&path)?.as_ref().is_some_and(was_directory) {
+                self.each_key_below(&path, |key| {
                     completed.entry(key.to_vec()).or_insert(None);
                 })?;
             }
-            if tracked.is_none() || last_parent.as_ref() == Some(&parent) {
+            if !is_there || last_parent.as_ref() == Some(&parent) {
                 continue;
             }
             let mut above = parent.clone();
             while let Some(key) = key::key_of(&above) {
                 let there = match completed.get(&key) {
-                    Some(tracked) => tracked.as_ref().is_some_and(is_directory),
-                    None => self.get(&above)?.as_ref().is_some_and(is_directory),
+                    Some(row) => row.as_ref().is_some_and(|row| row.is_directory),
+                    None => self.get(&above)?.as_ref().is_some_and(was_directory),
                 };
                 if !there {
-                    completed.insert(key, Some(plain_directory(above.name())));
+                    completed.insert(key, Some(Encoded::of(&plain_directory(above.name()))));
                 }
                 above = above.split().map(|(above, _)| above).unwrap_or_default();
             }
@@ -345,6 +351,21 @@ impl Merge<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// A row as it will be written.
+struct Encoded {
+    is_directory: bool,
+    bytes: Box<[u8]>,
+}
+
+impl Encoded {
+    fn of(tracked: &Tracked) -> Self {
+        let mut heap = Vec::new();
+        let fixed = row::encode(tracked, &mut heap);
+        let is_directory = tracked.what == Known::Directory;
+        Self { is_directory, bytes: [&fixed[..], &heap].concat().into_boxed_slice() }
     }
 }
 

@@ -258,8 +258,9 @@ pub fn record(request: Request<'_, '_>) -> Result<(Recording, scan::Summary), Er
     for (path, _) in &summary.unreadable {
         recording.directories.remove(path);
     }
-    recording.edits.sort_by(|a, b| a.path.cmp(&b.path));
-    recording.rows.sort_by(|a, b| a.0.cmp(&b.0));
+    // There may be very many: they are sorted in place.
+    recording.edits.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    recording.rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     Ok((recording, summary))
 }
 
