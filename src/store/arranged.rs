@@ -20,8 +20,6 @@ const ALONE_BYTES: usize = 32 << 10;
 /// Nodes of recent trees are read one here and one there. What they say is mostly ids, which do not
 /// compress, so short frames cost little.
 const RECENT_TREES_BYTES: usize = 64 << 10;
-/// Commits are read one here and one there, too: by name.
-const COMMITS_BYTES: usize = 256 << 10;
 /// A frame has at most so many objects: a pack must have room for a few frames.
 const FRAME_OBJECTS: usize = 8_192;
 
@@ -118,7 +116,6 @@ impl Lane {
     fn frame_bytes(self) -> usize {
         match self {
             Self::RecentTrees => RECENT_TREES_BYTES,
-            Self::Commits => COMMITS_BYTES,
             Self::OlderNear | Self::OlderData => MOST_FRAME_BYTES,
             Self::LongNear | Self::LongData => MOST_ARCHIVE_FRAME_BYTES,
             _ => 1 << 20,
