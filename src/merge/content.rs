@@ -53,6 +53,11 @@ pub(super) fn are_alike(a: &Entry, b: &Entry) -> bool {
 }
 
 impl<C: Contents> Work<'_, '_, C> {
+    /// Whether conflicts become entries, so that nothing has to be here for them.
+    pub(super) fn is_kept(&self) -> bool {
+        self.request.options.unsettled == Unsettled::Keep && self.depth == 0
+    }
+
     /// Merges two things of one kind.
     pub(super) fn merge(&mut self, three: &Three<'_>) -> Result<Made, <C as Source>::Error> {
         let Three { base, ours, theirs, .. } = *three;
@@ -170,8 +175,7 @@ impl<C: Contents> Work<'_, '_, C> {
         }
         let ours = three.ours.what.clone();
         if !lacks.is_empty() {
-            let is_kept = self.request.options.unsettled == Unsettled::Keep && self.depth == 0;
-            if !is_kept {
+            if !self.is_kept() {
                 self.needs.append(&mut lacks);
             }
             return Ok((ours, Content::Ours, Some(ConflictKind::Content)));
@@ -183,8 +187,7 @@ impl<C: Contents> Work<'_, '_, C> {
             three.theirs.what.clone()
         } else {
             // What a person will not see need not be stored.
-            let is_kept = self.request.options.unsettled == Unsettled::Keep && self.depth == 0;
-            match conflict.is_some() && is_kept {
+            match conflict.is_some() && self.is_kept() {
                 true => ours,
                 false => {
                     let size = bytes.len() as u64;

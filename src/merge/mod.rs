@@ -1,9 +1,9 @@
 //! Merging: two trees and what they were made from, or two commits.
 //!
-//! Pure: a merge is a function of three trees and of the texts that both sides changed. It reads
-//! only what differs, writes through a [`Contents`], and knows no ref, no index and no working
-//! tree. Where a text is needed that is not here, it gives no other answer: it names what it needs
-//! ([`Answer::Needs`]).
+//! Pure: a merge is a function of three trees, of the texts that both sides changed, and of those
+//! that may be such a text under another name. It reads only what differs, writes through a
+//! [`Contents`], and knows no ref, no index and no working tree. Where a text is needed that is not
+//! here, it gives no other answer: it names what it needs ([`Answer::Needs`]).
 //!
 //! [`trees`] merges two trees with a base, [`commits`] two commits: their bases are found and, if
 //! there are several, merged first. Renames of files and directories are followed. What nobody can

@@ -1,13 +1,15 @@
 //! Following renames: what was one file is merged as one file, wherever each side put it.
 //!
 //! Files first: a deleted file and a similar new one are one file under another name. Then whole
-//! directories: what one side put into a directory that the other renamed goes along. Renames are
-//! told by what the two trees say, never by what the other side did.
+//! directories: what one side put into a directory that the other renamed goes along. As in git,
+//! similar new names are looked for only of those deleted files on which the result depends: the
+//! other side changed them, or put something into a directory that they may tell the new place of.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::diff::Change;
-use crate::diff::renames::{self, Directories, Empty, RenameOptions};
+use crate::diff::renames::{self, Directories, Empty, Found, Look, RenameOptions};
 use crate::hash::Id;
 use crate::object::tree::find;
 use crate::object::{Entry, Node, Source, What};
@@ -17,7 +19,7 @@ use super::content::{Three, Work};
 use super::request::Contents;
 use super::trees::{Plan, Slot};
 use super::version::Version;
-use super::{ConflictKind, Follow, Need, Unsettled};
+use super::{ConflictKind, Follow, Need};
 
 /// The files one side renamed, by their names in the base.
 type Renamed = BTreeMap<RepoPath, [Option<RepoPath>; 2]>;
@@ -35,18 +37,44 @@ impl<C: Contents> Work<'_, '_, C> {
             // Between bases each file goes where its side put it, as in git.
             Follow::Directories(threshold) => (threshold, self.depth == 0),
         };
-        let options = RenameOptions { threshold, empty: Empty::Left, ..Default::default() };
+        let empty = Empty::Left;
+        let options = RenameOptions { threshold, empty, look: Look::Decide, ..Default::default() };
+        let added = changes.each_ref().map(|changes| Added {
+            changes: if with_directories { changes } else { &[] },
+            directories: OnceCell::new(),
+        });
+        let mut found: [Found; 2] = Default::default();
+        for (side, found) in found.iter_mut().enumerate() {
+            let (tree, other) = (plan.trees[side + 1], &changes[1 - side]);
+            let added = &added[1 - side];
+            let mut last: Option<(RepoPath, bool)> = None;
+            *found = renames::find_of(&*self.contents, &changes[side], &options, |change| {
+                if is_changed(other, &change.path) {
+                    return Ok(true);
+                }
+                let Some((directory, _)) = change.path.split() else { return Ok(false) };
+                let known = last.take().filter(|(known, _)| *known == directory);
+                let matters = match known {
+                    Some((_, matters)) => matters,
+                    None => self.is_gone_with_new(tree, &directory, added)?,
+                };
+                last = Some((directory, matters));
+                Ok(matters)
+            })?;
+        }
+        for side in 0..2 {
+            if !self.is_kept() || self.is_in_doubt(plan, changes, &found, side, &added)? {
+                let needs = &found[side].needs;
+                let needs = needs.iter().map(|&content| need(content, &changes[side]));
+                self.needs.extend(needs);
+            }
+        }
         let mut pairs: [Vec<(&RepoPath, &RepoPath)>; 2] = Default::default();
         let mut directories: [Directories; 2] = Default::default();
         let sides = changes;
         for (side, changes) in sides.iter().enumerate() {
-            let found = renames::find(&*self.contents, changes, &options)?;
-            let is_kept = self.request.options.unsettled == Unsettled::Keep && self.depth == 0;
-            if !is_kept {
-                let needs = found.needs.iter().map(|&content| need(content, changes));
-                self.needs.extend(needs);
-            }
-            let renamed = found.pairs.iter().filter(|pair| !pair.is_copy);
+            let found = &found[side].pairs;
+            let renamed = found.iter().filter(|pair| !pair.is_copy);
             pairs[side] =
                 renamed.map(|pair| (&changes[pair.from].path, &changes[pair.to].path)).collect();
             // Where directories went is asked for what the other side put into them.
@@ -54,11 +82,11 @@ impl<C: Contents> Work<'_, '_, C> {
             if with_directories && is_asked {
                 let tree = plan.trees[side + 1];
                 directories[side] =
-                    renames::directories(&*self.contents, tree.as_ref(), changes, &found.pairs)?;
+                    renames::directories(&*self.contents, tree.as_ref(), changes, found)?;
             }
         }
         if with_directories {
-            self.leave_irrelevant(plan, changes, &mut directories)?;
+            self.leave_irrelevant(plan, &added, &mut directories)?;
         }
         let has_directories =
             directories.iter().any(|found| !found.renamed.is_empty() || !found.split.is_empty());
@@ -89,6 +117,36 @@ impl<C: Contents> Work<'_, '_, C> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the result may be another with the contents that the search on one side lacked. What
+    /// the other side changed is a conflict that is recorded, whatever the file is called now.
+    fn is_in_doubt(
+        &self,
+        plan: &Plan<'_>,
+        changes: &[Vec<Change>; 2],
+        found: &[Found; 2],
+        side: usize,
+        added: &[Added<'_>; 2],
+    ) -> Result<bool, <C as Source>::Error> {
+        let other = 1 - side;
+        for &at in &found[side].undecided {
+            let path = &changes[side][at].path;
+            if let Some((directory, _)) = path.split()
+                && self.is_gone_with_new(plan.trees[side + 1], &directory, &added[other])?
+            {
+                return Ok(true);
+            }
+            let Some(at) = position(&changes[other], path) else { continue };
+            let from = found[other].pairs.iter().map(|pair| pair.from);
+            // Gone there as well: what matters is whether it has a new name on both sides.
+            if changes[other][at].new.is_none()
+                && from.chain(found[other].undecided.iter().copied()).any(|from| from == at)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Moves what one side added to directories that the other side renamed.
@@ -167,7 +225,7 @@ impl<C: Contents> Work<'_, '_, C> {
     fn leave_irrelevant(
         &self,
         plan: &Plan<'_>,
-        changes: &[Vec<Change>; 2],
+        added: &[Added<'_>; 2],
         directories: &mut [Directories; 2],
     ) -> Result<(), <C as Source>::Error> {
         // A directory that both renamed goes nowhere by itself: each file went somewhere.
@@ -181,7 +239,7 @@ impl<C: Contents> Work<'_, '_, C> {
             directories.iter_mut().for_each(|found| drop(found.renamed.remove(&path)));
         }
         for side in 0..2 {
-            self.leave_untouched(plan, &changes[side], &mut directories[1 - side], 1 - side)?;
+            self.leave_untouched(plan, &added[side], &mut directories[1 - side], 1 - side)?;
         }
         Ok(())
     }
@@ -192,34 +250,12 @@ impl<C: Contents> Work<'_, '_, C> {
     fn leave_untouched(
         &self,
         plan: &Plan<'_>,
-        other: &[Change],
+        added: &Added<'_>,
         found: &mut Directories,
         side: usize,
     ) -> Result<(), <C as Source>::Error> {
-        if found.renamed.is_empty() && found.split.is_empty() {
-            return Ok(());
-        }
-        let added = other.iter().filter(|change| change.old.is_none());
-        let has_new: BTreeSet<RepoPath> =
-            added.filter_map(|change| Some(change.path.split()?.0)).collect();
-        if has_new.is_empty() {
-            *found = Directories::default();
-            return Ok(());
-        }
         let tree = plan.trees[side + 1];
-        let is_relevant = |directory: &RepoPath| -> Result<bool, <C as Source>::Error> {
-            let mut at = directory.clone();
-            loop {
-                if at.is_root() || self.is_directory(tree, &at)? {
-                    return Ok(false);
-                }
-                if has_new.contains(&at) {
-                    return Ok(true);
-                }
-                let Some((parent, _)) = at.split() else { return Ok(false) };
-                at = parent;
-            }
-        };
+        let is_relevant = |directory: &RepoPath| self.is_gone_with_new(tree, directory, added);
         let mut relevant = Directories::default();
         for (from, to) in std::mem::take(&mut found.renamed) {
             if is_relevant(&from)? {
@@ -233,6 +269,26 @@ impl<C: Contents> Work<'_, '_, C> {
         }
         *found = relevant;
         Ok(())
+    }
+
+    /// Whether a directory is gone from a tree, and something was added to it or to one above it that
+    /// is gone too.
+    fn is_gone_with_new(
+        &self,
+        tree: Option<Id>,
+        directory: &RepoPath,
+        added: &Added<'_>,
+    ) -> Result<bool, <C as Source>::Error> {
+        let with_new = added.directories();
+        let mut at = directory.clone();
+        while !with_new.is_empty() && !at.is_root() && !self.is_directory(tree, &at)? {
+            if with_new.contains(&at) {
+                return Ok(true);
+            }
+            let Some((parent, _)) = at.split() else { break };
+            at = parent;
+        }
+        Ok(false)
     }
 
     /// Both sides renamed a file.
@@ -395,6 +451,31 @@ impl<C: Contents> Work<'_, '_, C> {
             tree = found.and_then(|entry| entry.tree());
         }
         Ok(None)
+    }
+}
+
+fn position(changes: &[Change], path: &RepoPath) -> Option<usize> {
+    changes.binary_search_by(|change| change.path.cmp(path)).ok()
+}
+
+fn is_changed(changes: &[Change], path: &RepoPath) -> bool {
+    position(changes, path).is_some()
+}
+
+/// What one side added.
+struct Added<'c> {
+    /// Everything it changed; nothing if directories are not followed.
+    changes: &'c [Change],
+    directories: OnceCell<BTreeSet<RepoPath>>,
+}
+
+impl Added<'_> {
+    /// The directories that something was added to.
+    fn directories(&self) -> &BTreeSet<RepoPath> {
+        self.directories.get_or_init(|| {
+            let added = self.changes.iter().filter(|change| change.old.is_none());
+            added.filter_map(|change| Some(change.path.split()?.0)).collect()
+        })
     }
 }
 

@@ -52,7 +52,7 @@ pub enum Unsettled {
     #[default]
     Mark,
     /// Entries that hold all versions, and no names of sides: for a machine, or for later. What is
-    /// not here is not asked for then.
+    /// not here is asked for only where that would not be a conflict.
     Keep,
 }
 

@@ -1,10 +1,12 @@
-//! A closer look at larger contents that are here, for people's eyes.
+//! A closer look at larger contents, where sketches do not decide.
 //!
 //! A sketch tells how similar two files are to some points, so near the threshold it does not
-//! decide. Where both contents are here and not too long, they are compared piece by piece, as git
-//! compares them: the figure is git's, to the last digit. What is not here, and what is not looked
-//! at because it is too much, keeps the figure of its sketch. Merges never look: their answer must
-//! not depend on what is here.
+//! decide. There contents are compared piece by piece, as git compares them: the figure is git's,
+//! to the last digit.
+//!
+//! For people's eyes whatever is here is looked at; what is not, and what would be too much, keeps
+//! the figure of its sketch. For merges the limits are drawn by sizes and manifests alone, and what
+//! is not here is named: their answer must not depend on what is here.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -17,8 +19,12 @@ use super::lines::Weights;
 /// No longer content is looked at.
 pub(super) const LONGEST: u64 = NEAR;
 
-/// A figure that is so far from the one that counts, in hundredths of a percent, decides.
+/// A figure that is so far from the one that counts, in hundredths of a percent, decides what
+/// people see.
 pub(super) const MARGIN: u32 = 1_500;
+
+/// And so far, what a merge makes of it.
+pub(super) const MERGE_MARGIN: u32 = 1_200;
 
 /// So many bytes of contents are looked at in all.
 pub(super) const MOST_BYTES: u64 = 64 << 20;

@@ -11,7 +11,9 @@
 //! left over when equal contents are paired: at most some 10 KB for each, and the lines of at most
 //! 256 MiB of them are kept at a time.
 //!
-//! Nothing here looks for a rename inside a merge: that is up to who asks.
+//! A merge wants no figure but an answer: where manifests do not decide, it has texts of up to 1 MiB
+//! counted ([`Look::Decide`]), and only of files on which its result depends ([`find_of`]). What has
+//! to be counted follows from trees and manifests, so it is the same everywhere.
 
 mod candidates;
 mod closer;
@@ -68,6 +70,9 @@ pub enum Look {
     /// Where that does not decide, larger contents too, if they are here and not too long. What is
     /// found then depends on what is here: for people's eyes, and nothing else.
     Closer,
+    /// Where that does not decide, texts of at most 1 MiB, which have to be here: what is not is
+    /// named, and all that might be another with it is left unpaired. For merges.
+    Decide,
 }
 
 /// What counts as a rename.
@@ -122,8 +127,11 @@ pub struct Found {
     /// The pairs, in the order of their new sides: at most one for each.
     pub pairs: Vec<Pair>,
     /// Contents of at most 16 KiB that are not here and might have decided, sorted; manifests too,
-    /// though only damage takes them away. If there are any, the answer may be another with them.
+    /// though only damage takes them away, and texts that are to decide. If there are any, the
+    /// answer may be another with them.
     pub needs: Vec<Id>,
+    /// The changes whose old sides are left unpaired because of that, if contents are to decide.
+    pub undecided: Vec<usize>,
 }
 
 /// Finds renames and copies among the changes between two trees, which come in the order of a walk.
@@ -137,13 +145,28 @@ pub fn find<S: Source>(
     changes: &[Change],
     options: &RenameOptions,
 ) -> Result<Found, S::Error> {
+    find_of(source, changes, options, |_| Ok(true))
+}
+
+/// The same, but of the deleted files without an equal new one only those are looked at that
+/// `matter`.
+pub fn find_of<S: Source>(
+    source: &S,
+    changes: &[Change],
+    options: &RenameOptions,
+    mut matter: impl FnMut(&Change) -> Result<bool, S::Error>,
+) -> Result<Found, S::Error> {
     let mut work = Work::new(changes, *options);
     exact::pair(&mut work);
-    let needs = match options.threshold < EQUAL {
-        true => similar::pair(source, &mut work)?,
-        false => Vec::new(),
-    };
-    Ok(Found { pairs: work.pairs(), needs })
+    let mut found = Found::default();
+    if options.threshold < EQUAL {
+        for old in work.old.iter_mut().filter(|old| old.uses == 0) {
+            old.matters = matter(&changes[old.change])?;
+        }
+        found = similar::pair(source, &mut work)?;
+    }
+    found.pairs = work.pairs();
+    Ok(found)
 }
 
 /// What is paired, and what has been paired.
@@ -161,6 +184,8 @@ struct Old<'c> {
     what: &'c What,
     /// Whether it is no longer under its old name.
     is_gone: bool,
+    /// Whether anybody wants to know which new file it is like.
+    matters: bool,
     /// How often it was paired.
     uses: usize,
 }
@@ -186,7 +211,7 @@ impl<'c> Work<'c> {
                 && (is_gone || options.copies != Copies::None && of.status() != Status::TypeChanged)
             {
                 let (mode, what) = (entry.mode, &entry.what);
-                work.old.push(Old { change, name, mode, what, is_gone, uses: 0 });
+                work.old.push(Old { change, name, mode, what, is_gone, matters: true, uses: 0 });
             }
             if let (None, Some(entry)) = (&of.old, &of.new)
                 && work.may_pair(&entry.what)

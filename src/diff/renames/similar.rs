@@ -1,7 +1,8 @@
 //! Pairing files of similar contents.
 //!
 //! A content of at most 16 KiB is compared by its lines, a larger one by its manifest (unless
-//! somebody wants a closer look), and one with the other by sketches. Each is read once, or again if the lines of too many are kept already.
+//! somebody wants a closer look), and one with the other by sketches. Each is read once, or again
+//! if the lines of too many are kept already.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -18,7 +19,7 @@ use crate::object::{ChunkRef, Chunks, Manifest, Object, Source, What};
 use super::candidates::{Key, Postings, Rarity, chunk_keys, sketch_keys, width};
 use super::closer::{self, Parts};
 use super::lines::{Lines, Weights};
-use super::{EQUAL, Look, RenameOptions, WHOLE, Work};
+use super::{EQUAL, Found, Look, RenameOptions, WHOLE, Work};
 
 /// Of each new file's old ones, so many of the best are remembered until the best of all choose;
 /// as many as git does.
@@ -27,8 +28,8 @@ const BEST: usize = 4;
 /// The lines of so many bytes of memory are kept.
 const KEPT_BYTES: usize = 256 << 20;
 
-/// Pairs what is similar; returns the contents that were needed and are not here.
-pub(super) fn pair<S: Source>(source: &S, work: &mut Work<'_>) -> Result<Vec<Id>, S::Error> {
+/// Pairs what is similar; tells what was needed and is not here, and what that leaves undecided.
+pub(super) fn pair<S: Source>(source: &S, work: &mut Work<'_>) -> Result<Found, S::Error> {
     let options = RenameOptions { threshold: work.options.threshold.max(1), ..work.options };
     let mut search = Search {
         source,
@@ -37,6 +38,7 @@ pub(super) fn pair<S: Source>(source: &S, work: &mut Work<'_>) -> Result<Vec<Id>
         learner: Learner::default(),
         looked_at: 0,
         needs: BTreeSet::new(),
+        undecided: Vec::new(),
     };
     search.collect(work);
     if !work.allows_copies() {
@@ -44,7 +46,8 @@ pub(super) fn pair<S: Source>(source: &S, work: &mut Work<'_>) -> Result<Vec<Id>
         search.collect(work);
     }
     search.pair_best(work)?;
-    Ok(search.needs.into_iter().collect())
+    let undecided = search.undecided;
+    Ok(Found { needs: search.needs.into_iter().collect(), undecided, ..Found::default() })
 }
 
 const OLD: usize = 0;
@@ -59,6 +62,8 @@ struct Search<'s, S> {
     /// So many bytes were looked at more closely.
     looked_at: u64,
     needs: BTreeSet<Id>,
+    /// The changes of old files that are left unpaired because of that.
+    undecided: Vec<usize>,
 }
 
 /// One file that may be similar to another.
@@ -102,6 +107,16 @@ impl File {
         Parts { size: self.size, chunks, list }
     }
 
+    /// Whether it is known to be here wherever contents are brought that people read: text, or
+    /// short.
+    fn is_near(&self) -> bool {
+        match &self.known {
+            Some(Known::Small { .. }) => true,
+            Some(Known::Large { is_text, .. }) => *is_text,
+            Some(Known::Elsewhere) | None => false,
+        }
+    }
+
     /// Its sketch, and the chunks its manifest names.
     fn parts(&self) -> Option<(&Sketch, &[ChunkRef])> {
         match &self.known {
@@ -119,7 +134,7 @@ enum Known {
     /// At most 16 KiB.
     Small { sketch: Option<Box<Sketch>>, lines: Option<Lines> },
     /// More.
-    Large { sketch: Box<Sketch>, chunks: Vec<ChunkRef>, list: Option<Id> },
+    Large { sketch: Box<Sketch>, chunks: Vec<ChunkRef>, list: Option<Id>, is_text: bool },
 }
 
 /// Makes what is known of a content from its bytes, for several threads at once.
@@ -145,7 +160,7 @@ impl Learner {
                 Chunks::Many { list, .. } => (Vec::new(), Some(list)),
             };
             let sketch = Box::new(Sketch::from_bytes(manifest.sketch));
-            return Ok(Known::Large { sketch, chunks, list });
+            return Ok(Known::Large { sketch, chunks, list, is_text: manifest.near });
         }
         let lines = Lines::of(bytes);
         let sketch = file.meets_large.then(|| Box::new(self.sketch(bytes)));
@@ -169,7 +184,7 @@ impl<S: Source> Search<'_, S> {
     /// Finds what is left over and may have a partner, and keeps what is known of it.
     fn collect(&mut self, work: &Work<'_>) {
         let old = work.old.iter().enumerate();
-        let old = old.filter(|(_, old)| work.allows_copies() || old.uses == 0);
+        let old = old.filter(|(_, old)| old.matters && (work.allows_copies() || old.uses == 0));
         let old: Vec<_> = old.filter_map(|(at, old)| regular(at, old.what)).collect();
         let new = work.new.iter().enumerate().filter(|(_, new)| new.found.is_none());
         let new: Vec<_> = new.filter_map(|(at, new)| regular(at, new.what)).collect();
@@ -180,20 +195,23 @@ impl<S: Source> Search<'_, S> {
                 .drain(..)
                 .map(|file| (file.at, (file.known, file.weights)))
                 .collect();
-            // The smallest partner that is not too small is the only one to look at: if it is too
-            // large, all are.
-            let meets = |size: u64, smallest: u64| {
-                let least = smallest.max(self.options.least_partner(size));
-                let partner = sizes.get(sizes.partition_point(|&other| other < least));
-                partner.is_some_and(|&other| self.options.fits(size, other))
-            };
             let fitting = mine.iter().filter_map(|&(at, size, content)| {
-                let meets_large = meets(size, SMALL + 1);
+                let meets_large = self.meets(size, &sizes, SMALL + 1);
                 let (known, weights) = known.remove(&at).unwrap_or_default();
-                meets(size, 0).then_some(File { at, size, content, meets_large, known, weights })
+                let file = File { at, size, content, meets_large, known, weights };
+                self.meets(size, &sizes, 0).then_some(file)
             });
             self.files[side] = fitting.collect();
         }
+    }
+
+    /// Whether one of these sizes, which are sorted, is at least `smallest` and fits.
+    fn meets(&self, size: u64, sizes: &[u64], smallest: u64) -> bool {
+        // The smallest partner that is not too small is the only one to look at: if it is too
+        // large, all are.
+        let least = smallest.max(self.options.least_partner(size));
+        let partner = sizes.get(sizes.partition_point(|&other| other < least));
+        partner.is_some_and(|&other| self.options.fits(size, other))
     }
 
     /// Pairs files whose name is the only such on both sides. Any partner would do, so they have
@@ -223,7 +241,10 @@ impl<S: Source> Search<'_, S> {
         self.read(namesakes.iter().flat_map(|&(a, b)| [(OLD, a), (NEW, b)]).collect())?;
         let mut doubtful = Vec::new();
         for &(a, b) in &namesakes {
-            if self.is_doubtful(a, b, self.score(a, b)?, minimum) {
+            // Of what is not paired here the best of all are, so no merge depends on it.
+            if self.options.look == Look::Closer
+                && self.is_doubtful(a, b, self.score(a, b)?, minimum)
+            {
                 doubtful.push((a, b));
             }
         }
@@ -276,7 +297,22 @@ impl<S: Source> Search<'_, S> {
         }
         self.look_closer(&doubtful)?;
         for (new, candidates) in again {
-            best[new] = self.best(new, &candidates, work, &mut doubtful)?;
+            best[new] = self.best(new, &candidates, work, &mut Vec::new())?;
+        }
+        if self.options.look == Look::Decide && !self.needs.is_empty() {
+            let mut edges = Vec::new();
+            for new in 0..self.files[NEW].len() {
+                let keys = self.keys(NEW, new, &rarity, width)?;
+                let name = work.new[self.files[NEW][new].at].name;
+                for old in postings.of(name, &keys, |old| self.fits(old, new)) {
+                    if self.score(old, new)? + self.margin() >= self.minimum() {
+                        edges.push((old, new));
+                    }
+                }
+            }
+            for new in self.leave_undecided(work, &doubtful, &edges) {
+                best[new] = Best::default();
+            }
         }
         let mut ranked: Vec<Ranked> = best.into_iter().flat_map(|best| best.0).collect();
         // Stable: of equally similar ones, those that come first stay first.
@@ -314,33 +350,96 @@ impl<S: Source> Search<'_, S> {
         Ok(best)
     }
 
+    /// Leaves unpaired what lacks a content, all that might be paired with it, all that might be
+    /// paired with those, and so on; tells which new files these are. `near` are the pairs that
+    /// might be, `doubtful` those whose contents decide.
+    fn leave_undecided(
+        &mut self,
+        work: &Work<'_>,
+        doubtful: &[(usize, usize)],
+        near: &[(usize, usize)],
+    ) -> Vec<usize> {
+        let is_lacking = |file: &File| {
+            matches!(file.known, Some(Known::Elsewhere)) || matches!(file.weights, Weighed::InVain)
+        };
+        let mut left = [OLD, NEW].map(|side| {
+            // Nothing is known of a short content that is not here: any size that fits may do.
+            let others = self.files[1 - side].iter();
+            let others = others.filter(|file| matches!(file.known, Some(Known::Elsewhere)));
+            let mut sizes: Vec<u64> = others.map(|file| file.size).collect();
+            sizes.sort_unstable();
+            let files = self.files[side].iter();
+            files
+                .map(|file| is_lacking(file) || self.meets(file.size, &sizes, 0))
+                .collect::<Vec<bool>>()
+        });
+        let mut is_growing = true;
+        while is_growing {
+            is_growing = false;
+            for &(old, new) in doubtful.iter().chain(near) {
+                is_growing |= left[OLD][old] != left[NEW][new];
+                let is_left = left[OLD][old] || left[NEW][new];
+                (left[OLD][old], left[NEW][new]) = (is_left, is_left);
+            }
+        }
+        let all = |side: usize| {
+            let left = left[side].iter().enumerate();
+            left.filter(|(_, is_left)| **is_left).map(|(file, _)| file)
+        };
+        let files = &self.files[OLD];
+        self.undecided = all(OLD).map(|file| work.old[files[file].at].change).collect();
+        all(NEW).collect()
+    }
+
     /// Whether a figure that comes from sketches is too near to the one that counts.
     fn is_doubtful(&self, old: usize, new: usize, score: u32, minimum: u32) -> bool {
         let (a, b) = (&self.files[OLD][old], &self.files[NEW][new]);
-        self.options.look == Look::Closer
+        let may_look = match self.options.look {
+            Look::Recorded => false,
+            Look::Closer => true,
+            Look::Decide => a.is_near() && b.is_near(),
+        };
+        may_look
             && (SMALL + 1..=closer::LONGEST).contains(&a.size.max(b.size))
-            && score.abs_diff(minimum) <= closer::MARGIN * (WHOLE / u32::from(EQUAL))
+            && score.abs_diff(minimum) <= self.margin()
     }
 
-    /// Looks at the contents of these pairs, as far as they are here and not too much.
+    fn margin(&self) -> u32 {
+        let margin = match self.options.look {
+            Look::Recorded | Look::Closer => closer::MARGIN,
+            Look::Decide => closer::MERGE_MARGIN,
+        };
+        margin * (WHOLE / u32::from(EQUAL))
+    }
+
+    /// Looks at the contents of these pairs, as far as they are here and not too much. What is too
+    /// much depends on sizes alone.
     fn look_closer(&mut self, pairs: &[(usize, usize)]) -> Result<(), S::Error> {
         let (mut whose, mut parts) = (Vec::new(), Vec::new());
-        let both = pairs.iter().flat_map(|&(old, new)| [(OLD, old), (NEW, new)]);
-        for (side, at) in both {
-            let file = &mut self.files[side][at];
-            let is_too_much = self.looked_at + file.size > closer::MOST_BYTES;
-            if is_too_much || !matches!(file.weights, Weighed::No) {
+        for &(old, new) in pairs {
+            let both = [(OLD, old), (NEW, new)];
+            let is_new =
+                |&(side, at): &(usize, usize)| matches!(self.files[side][at].weights, Weighed::No);
+            let more: Vec<(usize, usize)> = both.into_iter().filter(is_new).collect();
+            let bytes: u64 = more.iter().map(|&(side, at)| self.files[side][at].size).sum();
+            if self.looked_at + bytes > closer::MOST_BYTES {
                 continue;
             }
-            self.looked_at += file.size;
-            file.weights = Weighed::InVain;
-            whose.push((side, at));
-            parts.push(file.whole());
+            self.looked_at += bytes;
+            for (side, at) in more {
+                let file = &mut self.files[side][at];
+                file.weights = Weighed::InVain;
+                whose.push((side, at));
+                parts.push(file.whole());
+            }
         }
         let weights = closer::weigh(self.source, parts)?;
         for ((side, at), weights) in whose.into_iter().zip(weights) {
-            if let Some(weights) = weights {
-                self.files[side][at].weights = Weighed::Yes(weights);
+            let file = &mut self.files[side][at];
+            match weights {
+                Some(weights) => file.weights = Weighed::Yes(weights),
+                None if self.options.look == Look::Decide => drop(self.needs.insert(file.content)),
+                None => {}
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::chunk::Sketcher;
 use crate::codec;
 use crate::diff;
 use crate::hash::{self, Kind};
-use crate::object::manifest::SMALL;
+use crate::object::manifest::{self, SMALL};
 use crate::object::testing::Memory;
 use crate::object::tree::{Edit, edit};
 use crate::object::{ChunkRef, Chunks, Entry, List, Manifest, Object, Sink};
@@ -49,7 +49,7 @@ impl World {
             size,
             content: hash::hash(bytes),
             chunker: 1,
-            near: false,
+            near: manifest::is_text(bytes) && size <= manifest::NEAR,
             sketch: *sketcher.finish().as_bytes(),
             chunks: Chunks::One,
         };
@@ -337,6 +337,116 @@ fn what_is_clear_or_too_long_is_not_looked_at() {
         world.memory.reads.get() - before
     };
     assert_eq!(reads(&closer), reads(&RenameOptions::default()));
+}
+
+/// Two texts that are about half alike, and the figure that counting them gives.
+fn half_alike(seed: u64) -> (String, String, u16) {
+    let (was, is) = replaced(seed, 48 + seed % 5);
+    let figure = figure(&was, &is);
+    (was, is, figure)
+}
+
+/// The content of a file, and its size.
+fn content_of(entry: &Entry) -> (Id, u64) {
+    match entry.what {
+        What::File { size, content } => (content, size),
+        _ => panic!("{entry:?}"),
+    }
+}
+
+const DECIDE: RenameOptions = RenameOptions {
+    threshold: 5_000,
+    copies: Copies::None,
+    empty: Empty::Left,
+    look: Look::Decide,
+};
+
+#[test]
+fn a_text_that_is_to_decide_decides_or_is_named() {
+    let mut mistaken = 0;
+    for seed in (1..40).filter(|&seed| half_alike(seed).2.abs_diff(5_000) > CHANCE) {
+        let (was, is, figure) = half_alike(seed);
+        let mut world = World::default();
+        world.before("a", &was).after("b", &is);
+        let any = RenameOptions { threshold: 1_000, ..RenameOptions::default() };
+        if world.found(&any).1.pairs[0].score.abs_diff(5_000) > 1_200 {
+            continue;
+        }
+        let (changes, found) = world.found(&DECIDE);
+        let ids: Vec<Id> = world.trees.iter().map(|tree| content_of(&tree[0].1).0).collect();
+        let mut both = ids.clone();
+        both.sort();
+        assert_eq!(found.needs, both);
+        assert!(found.pairs.is_empty());
+        assert_eq!(found.undecided, [changes.iter().position(|of| of.new.is_none()).unwrap()]);
+        world.memory.put(Kind::Chunk, was.clone().into_bytes()).unwrap();
+        assert_eq!(world.found(&DECIDE).1.needs, [ids[1]], "one alone says nothing");
+        world.memory.put(Kind::Chunk, is.clone().into_bytes()).unwrap();
+        let (_, found) = world.found(&DECIDE);
+        assert!(found.needs.is_empty() && found.undecided.is_empty());
+        assert_eq!(!found.pairs.is_empty(), figure >= 5_000, "{seed}: {figure}");
+        mistaken += usize::from(world.renames().is_empty() == (figure >= 5_000));
+    }
+    assert!(mistaken > 0, "the sketches alone would have done");
+}
+
+#[test]
+fn no_content_is_to_decide_on_what_does_not_matter_is_clear_or_is_no_text() {
+    let (was, is, _) = half_alike(1);
+    let mut world = World::default();
+    world.before("a", &was).after("b", &is);
+    let changes = world.changes();
+    let found = find_of(&world.memory, &changes, &DECIDE, |_| Ok(false)).unwrap();
+    assert_eq!(found, Found::default());
+    // An equal one is known without being looked for.
+    world.before("c", "1").after("d", "1");
+    let changes = world.changes();
+    let found = find_of(&world.memory, &changes, &DECIDE, |_| Ok(false)).unwrap();
+    assert_eq!(found.pairs.len(), 1);
+    let mut world = World::default();
+    let binary = |text: &str| format!("\0{text}");
+    world.before("a", binary(&was)).after("b", binary(&is));
+    world.before("c", text(7, 1_200)).after("d", edited(&text(7, 1_200), 20));
+    let (_, found) = world.found(&DECIDE);
+    assert!(found.needs.is_empty());
+    assert_eq!(found.pairs, world.found(&RenameOptions::default()).1.pairs);
+}
+
+#[test]
+fn no_more_than_64_mib_are_to_decide_whatever_is_here() {
+    let mut world = World::default();
+    for seed in 1..=40 {
+        let (was, is) = (text(seed, 37_000), text(seed + 1_000, 37_000));
+        let half: String = was.lines().zip(is.lines()).enumerate().fold(
+            String::new(),
+            |mut half, (at, (was, is))| {
+                half.push_str(if at % 2 == 0 { was } else { is });
+                half.push('\n');
+                half
+            },
+        );
+        assert!(was.len() > 850_000 && was.len().max(half.len()) <= 1 << 20);
+        world.before(&format!("a/{seed:02}"), was).after(&format!("b/x{seed:02}"), half);
+    }
+    let (changes, found) = world.found(&DECIDE);
+    let sides = changes.iter().flat_map(|of| [&of.old, &of.new]).flatten().map(content_of);
+    let bytes: u64 = sides.filter(|(id, _)| found.needs.contains(id)).map(|(_, size)| size).sum();
+    assert!((62 << 20..=64 << 20).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn what_might_be_paired_with_a_lacking_content_is_left() {
+    let (was, is, _) = half_alike(1);
+    let mut world = World::default();
+    // One that is surely like the new file, and would be paired with it if nothing else were.
+    world.before("a", &was).before("sure", edited(&is, 4)).after("b", &is);
+    world.before("far", text(77, 1_200)).after("away", edited(&text(77, 1_200), 10));
+    let (changes, found) = world.found(&DECIDE);
+    let paths =
+        |at: &[usize]| at.iter().map(|&at| changes[at].path.to_string()).collect::<Vec<_>>();
+    assert_eq!(paths(&found.undecided), ["a", "sure"]);
+    assert_eq!(found.pairs.len(), 1);
+    assert_eq!(changes[found.pairs[0].to].path, path("away"));
 }
 
 #[test]
