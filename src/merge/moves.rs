@@ -183,8 +183,10 @@ impl<C: Contents> Work<'_, '_, C> {
                     }
                     continue;
                 };
-                // What we renamed ourselves is not a place to move things to.
-                if own.renamed.contains_key(to) || closest(own, to).is_some() {
+                // What we renamed ourselves is not a place to move things to, nor is what would be
+                // in it a place for things that are where it went.
+                let is_back = || closest(own, to).is_some_and(|(_, went)| path.is_within(went));
+                if own.renamed.contains_key(to) || is_back() {
                     plan.tell(path, format!("'{path}' stays: '{to}' was itself renamed"));
                     continue;
                 }
