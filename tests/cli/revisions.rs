@@ -22,6 +22,25 @@ fn revisions_are_those_of_git() {
 }
 
 #[test]
+fn sets_of_revisions_are_taken_where_one_or_two_are() {
+    let world = World::with(&["one: a=1", "two: a=2", "three: a=3"]);
+    let id = |text: &str| world.says(&format!("rev-parse {text}"));
+    let (head, before) = (id("HEAD"), id("HEAD~1"));
+    assert_eq!(id("HEAD^!"), format!("{head}\n^{before}"));
+    assert_eq!(id("HEAD^-"), format!("{head}\n^{before}"));
+    assert_eq!(id("HEAD^@"), before);
+    assert_eq!(id("--branches"), head);
+    assert_eq!(world.says("diff HEAD^!"), world.says("diff HEAD~1 HEAD"));
+    assert_eq!(world.says("log -1 --format=%s :/one"), "one");
+    assert_eq!(world.says("log -1 --format=%s -- :/a"), "three");
+    world.run("diff HEAD HEAD~1 HEAD~2").fails(129);
+    world.run("diff HEAD~1..HEAD HEAD~2").fails(129);
+    world.run("switch -q -c side").ok();
+    world.run("switch -q main").ok();
+    assert_eq!(id("--abbrev-ref @{-1}"), "side");
+}
+
+#[test]
 fn what_means_nothing_is_an_error_that_helps() {
     let world = World::with(&["one: a=1"]);
     let said = world.run("rev-parse mian").fails(128);

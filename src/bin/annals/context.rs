@@ -4,7 +4,8 @@
 //! The environment and files outside a repository are read here and nowhere else.
 
 use std::cell::OnceCell;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -271,7 +272,8 @@ impl Context {
                 split.revisions.push(text);
                 continue;
             }
-            let is_path = self.is_path(word);
+            let is_there = self.is_there(word);
+            let is_path = is_there || is_pattern(word);
             // One object will do for some commands, commit or not.
             let found = (split.revisions.len() < most).then(|| {
                 revisions::set(repo, std::slice::from_ref(&text), self.monitor()).map(drop).or_else(
@@ -281,8 +283,8 @@ impl Context {
                 )
             });
             match (found, is_path) {
-                (Some(Ok(())), true) => return Err(ops::Error::Ambiguous(text).into()),
-                (Some(Ok(())), false) => split.revisions.push(text),
+                (Some(Ok(())), _) if is_there => return Err(ops::Error::Ambiguous(text).into()),
+                (Some(Ok(())), _) => split.revisions.push(text),
                 (_, true) => {
                     split.paths.push(word.clone());
                     break;
@@ -296,6 +298,12 @@ impl Context {
                     }
                     .into());
                 }
+                // A path of the one revision, perhaps; of several, no path is looked for.
+                (None, false)
+                    if most > 1 && revisions::find(repo, &text, self.monitor()).is_ok() =>
+                {
+                    return Err(Error::usage(format!("at most {most} revisions are taken")));
+                }
                 (None, false) => {
                     split.paths.push(word.clone());
                     break;
@@ -307,14 +315,16 @@ impl Context {
         Ok(split)
     }
 
-    /// Whether a word is meant as a path: it is there, or it is a pattern.
-    fn is_path(&self, word: &std::ffi::OsStr) -> bool {
-        let bytes = word.as_encoded_bytes();
-        let is_pattern = bytes.starts_with(b":(")
-            || bytes.starts_with(b":!")
-            || bytes.starts_with(b":/")
-            || bytes.contains(&b'*');
-        is_pattern || self.directory.join(word).symlink_metadata().is_ok()
+    /// Whether a word names something in the working tree.
+    fn is_there(&self, word: &std::ffi::OsStr) -> bool {
+        let there = |path: &Path| path.symlink_metadata().is_ok();
+        let top = || Some(self.repository().ok()?.worktree().ok()?.path.clone());
+        match word.as_encoded_bytes().strip_prefix(b":/") {
+            Some([]) => true,
+            // From the top of the working tree; else it is a search in messages.
+            Some(path) => top().is_some_and(|top| there(&top.join(OsStr::from_bytes(path)))),
+            None => there(&self.directory.join(word)),
+        }
     }
 
     /// Paths as given by somebody in this directory.
@@ -518,4 +528,10 @@ pub(crate) fn write_settings(path: &Path, text: &str) -> Result<(), Error> {
     outside(path, |disk, folder| disk.create(folder))
         .and_then(|(dir, name)| annals::disk::replace(&*dir, &name, unique, text.as_bytes()))
         .map_err(|source| Error::file("write", path, source))
+}
+
+/// Whether a word can be nothing but a pattern of paths.
+fn is_pattern(word: &OsStr) -> bool {
+    let bytes = word.as_encoded_bytes();
+    bytes.starts_with(b":(") || bytes.starts_with(b":!") || bytes.contains(&b'*')
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use annals::history::revision::{Members, Word, parse_word};
 use annals::ops::diff::{self, Side};
 use annals::ops::{log, revisions};
 
@@ -51,6 +52,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     Ok(if differs && is_told { ExitCode::from(NO) } else { ExitCode::SUCCESS })
 }
 
+/// Whether a word means several commits, or stands for more than one.
+fn is_range(word: &str) -> bool {
+    !matches!(parse_word(word.as_bytes()), Err(_) | Ok(Word::Members(false, Members::One(_))))
+}
+
 fn sides(context: &Context, args: &Args, words: &[String]) -> Result<(Side, Side), Error> {
     let repo = context.repository()?;
     let tree = |text: &str| revisions::tree(repo, text, context.monitor()).map(Side::Tree);
@@ -74,14 +80,20 @@ fn sides(context: &Context, args: &Args, words: &[String]) -> Result<(Side, Side
                     let tree = |id| Ok::<_, Error>(Side::Tree(log::commit(repo, id)?.tree));
                     (tree(&base)?, tree(&b)?)
                 }
-                Ok(set) if one.contains("..") && !set.exclude.is_empty() => {
+                // A..B, and A^!, which is A beside its parent.
+                Ok(set) if !set.exclude.is_empty() && set.include.len() == 1 => {
                     let tree = |id| Ok::<_, Error>(Side::Tree(log::commit(repo, id)?.tree));
                     (tree(&set.exclude[0])?, tree(&set.include[0])?)
                 }
                 _ => (tree(one)?, new),
             }
         }
-        [a, b] => (tree(a)?, tree(b)?),
+        [a, b] => {
+            if words.iter().any(|word| is_range(word)) {
+                return Err(Error::usage("a range is compared with nothing else"));
+            }
+            (tree(a)?, tree(b)?)
+        }
         _ => return Err(Error::usage("at most two revisions can be compared")),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use annals::history::revision::{Members, Word, parse_word};
 use annals::ops::{branch, revisions};
 
 use crate::context::Context;
@@ -13,6 +14,15 @@ pub(crate) struct Args {
     /// Revisions and ranges
     #[arg(value_name = "REV")]
     revisions: Vec<String>,
+    /// What all refs and HEAD mean
+    #[arg(long)]
+    all: bool,
+    /// What all branches mean
+    #[arg(long)]
+    branches: bool,
+    /// What all tags mean
+    #[arg(long)]
+    tags: bool,
     /// Shorten ids
     #[arg(long, value_name = "DIGITS", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "8")]
@@ -73,14 +83,17 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
 fn print(context: &Context, args: &Args) -> Result<(), Error> {
     let repo = context.repository()?;
     let output = context.output();
-    for text in &args.revisions {
+    let refs = [("--all", args.all), ("--branches", args.branches), ("--tags", args.tags)];
+    let refs = refs.into_iter().filter(|(_, is_asked)| *is_asked).map(|(word, _)| word.to_owned());
+    for text in &refs.chain(args.revisions.iter().cloned()).collect::<Vec<_>>() {
         if args.abbrev_ref {
             let name = match (text.as_str(), branch::current(repo)) {
                 ("HEAD" | "@", Some(name)) => name,
                 ("HEAD" | "@", None) => "HEAD".to_owned(),
                 (text, _) => {
-                    revisions::find(repo, text, context.monitor())?;
-                    text.to_owned()
+                    let found = revisions::find(repo, text, context.monitor())?;
+                    let name = found.full_name.unwrap_or_else(|| text.to_owned());
+                    name.strip_prefix("refs/heads/").unwrap_or(text).to_owned()
                 }
             };
             output.line(name)?;
@@ -94,8 +107,11 @@ fn print(context: &Context, args: &Args) -> Result<(), Error> {
             output.line(shown(&revisions::find(repo, text, context.monitor())?.id))?;
             continue;
         }
-        let is_range = text.contains("..") || text.starts_with('^');
-        if !is_range {
+        let is_one = matches!(
+            parse_word(text.as_bytes()),
+            Err(_) | Ok(Word::Members(false, Members::One(_)))
+        );
+        if is_one {
             output.line(shown(&revisions::find(repo, text, context.monitor())?.id))?;
             continue;
         }
