@@ -119,7 +119,8 @@ fn short(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error>
         match origin.map(|path| show(context, args.null, &here, path.as_bytes())) {
             Some(origin) if args.null => line.extend([&name[..], b"\0", &origin].concat()),
             Some(origin) => line.extend([&apart(origin)[..], b" -> ", &apart(name)].concat()),
-            None => line.extend(name),
+            None if args.null => line.extend(name),
+            None => line.extend(apart(name)),
         }
         line.push(if args.null { 0 } else { b'\n' });
         output.write(&line)
@@ -181,7 +182,7 @@ fn show(context: &Context, null: bool, here: &RepoPath, name: &[u8]) -> Vec<u8> 
     if null { shown } else { context.output().quoting.show(&shown) }
 }
 
-/// A name beside an arrow is in quotes if it has spaces, as in git.
+/// A name with spaces is in quotes, as in git, or it could be taken for two with an arrow.
 fn apart(name: Vec<u8>) -> Vec<u8> {
     match name.contains(&b' ') && !name.starts_with(b"\"") {
         true => [b"\"", &name[..], b"\""].concat(),
