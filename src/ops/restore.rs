@@ -119,6 +119,12 @@ fn unstage(
     let base = working.head_tree.unwrap_or_else(Node::empty_id);
     let now = working.base.tree.unwrap_or_else(Node::empty_id);
     let goal = source.unwrap_or(base);
+    for path in options.paths.plain_paths().unwrap_or_default() {
+        let is_in = |tree| Ok::<_, Error>(find_entry(repo.store(), tree, path)?.is_some());
+        if !path.is_root() && !is_in(&now)? && !is_in(&goal)? {
+            return Err(Error::NoMatch(path.to_string()));
+        }
+    }
     let mut edits = Vec::new();
     diff::trees::<_, StoreError>(
         repo.store(),

@@ -8,6 +8,7 @@ use annals::git::Pace;
 use annals::ops::import::{self, Fate, Outcome};
 use annals::ops::init;
 use annals::repo::{Error as RepoError, Repository};
+use annals::store;
 use serde_json::json;
 
 use crate::context::Context;
@@ -85,6 +86,9 @@ fn open_or_make(
     match Repository::open(context.disk().clone(), &path, context.env().clone()) {
         Ok(repo) if repo.here().is_root() => return context.set_up(repo),
         Ok(_) | Err(RepoError::NotFound(_) | RepoError::Io { .. }) => {}
+        // An import that was killed while it made the repository.
+        Err(RepoError::Store(store::Error::Io { source, .. }))
+            if source.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
     }
     let branch = match import::first_branch(options)? {

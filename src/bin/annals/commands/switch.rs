@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     detach: bool,
     /// Throw away changes that are in the way
-    #[arg(long, visible_alias = "discard-changes")]
+    #[arg(short = 'f', long, visible_aliases = ["discard-changes", "force"])]
     discard: bool,
 }
 
