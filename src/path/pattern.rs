@@ -1,7 +1,9 @@
 //! Pathspecs: which paths a person means.
 //!
 //! A pathspec is a path (which means everything below it too) or a pattern with `*`, `?` or `[…]`,
-//! in which `*` crosses `/` as in git. `:(glob)` makes `*` stop at `/` and `**` cross it,
+//! in which `*` crosses `/` as in git. A pattern also means the path that is spelled as it is, so
+//! that `photos [2019]` can be named; the directory it is given in is never part of the pattern.
+//! `:(glob)` makes `*` stop at `/` and `**` cross it,
 //! `:(literal)` takes every character for itself, `:(icase)` ignores case, `:!` or `:^` or
 //! `:(exclude)` leaves out, `:/` or `:(top)` counts from the top of the working tree.
 
@@ -48,7 +50,14 @@ struct Item {
     /// Everything matched lies at or below this path.
     base: RepoPath,
     /// `None`: the base and everything below it.
-    glob: Option<GlobMatcher>,
+    pattern: Option<Glob>,
+}
+
+#[derive(Clone, Debug)]
+struct Glob {
+    matcher: GlobMatcher,
+    /// The path that is spelled like the pattern.
+    spelled: RepoPath,
 }
 
 impl Pathspec {
@@ -59,7 +68,7 @@ impl Pathspec {
 
     /// Exactly these paths and what lies below them.
     pub fn of_paths(paths: impl IntoIterator<Item = RepoPath>) -> Self {
-        let item = |path: RepoPath| Item { given: path.to_string(), base: path, glob: None };
+        let item = |path: RepoPath| Item { given: path.to_string(), base: path, pattern: None };
         Self { included: paths.into_iter().map(item).collect(), excluded: Vec::new() }
     }
 
@@ -78,7 +87,7 @@ impl Pathspec {
 
     /// Whether everything is meant.
     pub fn is_all(&self) -> bool {
-        self.included.iter().all(|item| item.base.is_root() && item.glob.is_none())
+        self.included.iter().all(|item| item.base.is_root() && item.pattern.is_none())
             && self.excluded.is_empty()
     }
 
@@ -101,7 +110,7 @@ impl Pathspec {
     pub fn plain_paths(&self) -> Option<Vec<&RepoPath>> {
         (!self.included.is_empty() && self.excluded.is_empty())
             .then(|| {
-                let plain = |item: &'_ Item| item.glob.is_none();
+                let plain = |item: &'_ Item| item.pattern.is_none();
                 self.included
                     .iter()
                     .all(plain)
@@ -160,65 +169,75 @@ impl Item {
             }
         }
         let start = if top { RepoPath::root() } else { here.clone() };
-        let path = resolve(&start, rest).ok_or_else(|| PatternError::Outside(given.clone()))?;
-        let is_pattern =
-            !literal && (icase || path.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[')));
-        if !is_pattern {
-            let base = RepoPath::new(path)
-                .map_err(|source| PatternError::Path { path: given.clone(), source })?;
-            return Ok((exclude, Self { given, base, glob: None }));
-        }
-        let fixed = path.iter().position(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'));
-        let base = match path[..fixed.unwrap_or(path.len())].rfind_byte(b'/') {
-            Some(slash) if !icase => path[..slash].to_vec(),
-            _ => Vec::new(),
+        let (above, parts) =
+            resolve(&start, rest).ok_or_else(|| PatternError::Outside(given.clone()))?;
+        let named = |parts: &[&[u8]]| {
+            RepoPath::new(parts.join(&b'/'))
+                .map_err(|source| PatternError::Path { path: given.clone(), source })
         };
-        let base = RepoPath::new(base)
-            .map_err(|source| PatternError::Path { path: given.clone(), source })?;
-        let malformed = |reason: String| PatternError::Pattern { pattern: given.clone(), reason };
-        let text = path.to_str().map_err(|_| malformed("it is not UTF-8".into()))?;
-        let matcher = GlobBuilder::new(text)
-            .literal_separator(glob)
-            .case_insensitive(icase)
-            .backslash_escape(true)
-            .build()
-            .map_err(|error| malformed(error.kind().to_string()))?
-            .compile_matcher();
-        Ok((exclude, Self { given, base, glob: Some(matcher) }))
+        let path = named(&parts)?;
+        let is_wild = |part: &&[u8]| part.iter().any(|byte| matches!(byte, b'*' | b'?' | b'['));
+        let is_pattern = !literal && (icase || parts[above..].iter().any(is_wild));
+        let matcher = is_pattern.then(|| matcher(&parts, above, glob, icase)).flatten();
+        let Some(matcher) = matcher else {
+            return Ok((exclude, Self { given, base: path, pattern: None }));
+        };
+        let may_vary = |part: &&[u8]| icase || is_wild(part) || part.contains(&b'\\');
+        let fixed = parts[above..].iter().position(may_vary).unwrap_or_default();
+        let base = named(&parts[..if icase { 0 } else { above + fixed }])?;
+        let pattern = Some(Glob { matcher, spelled: path });
+        Ok((exclude, Self { given, base, pattern }))
     }
 
     fn matches(&self, path: &RepoPath) -> bool {
-        match &self.glob {
+        match &self.pattern {
             None => path.is_within(&self.base),
-            Some(glob) => {
+            Some(Glob { matcher, spelled }) => {
                 // A pattern that matches a directory means everything below it, as a path does.
                 let bytes = path.as_bytes();
-                (0..=bytes.len())
-                    .filter(|&end| end == bytes.len() || bytes[end] == b'/')
-                    .any(|end| glob.is_match(bstr_path(&bytes[..end])))
+                path.is_within(spelled)
+                    || (0..=bytes.len())
+                        .filter(|&end| end == bytes.len() || bytes[end] == b'/')
+                        .any(|end| matcher.is_match(bstr_path(&bytes[..end])))
             }
         }
     }
+}
+
+/// What a pattern matches, the first parts of which are no pattern. `None` if it is none at all, as
+/// `[` without an end: then it is the name it spells.
+fn matcher(parts: &[&[u8]], above: usize, glob: bool, icase: bool) -> Option<GlobMatcher> {
+    let escaped = parts[..above].iter().map(|part| Some(globset::escape(part.to_str().ok()?)));
+    let wild = parts[above..].iter().map(|part| Some(part.to_str().ok()?.to_owned()));
+    let text: Option<Vec<String>> = escaped.chain(wild).collect();
+    let built = GlobBuilder::new(&text?.join("/"))
+        .literal_separator(glob)
+        .case_insensitive(icase)
+        .backslash_escape(true)
+        .build();
+    Some(built.ok()?.compile_matcher())
 }
 
 fn bstr_path(bytes: &[u8]) -> std::borrow::Cow<'_, std::path::Path> {
     bytes.to_path_lossy()
 }
 
-/// The path `text` means for somebody in `start`: `.` and `..` are taken away. `None` if it leads
-/// above the root.
-fn resolve(start: &RepoPath, text: &[u8]) -> Option<Vec<u8>> {
+/// The parts of the path `text` means for somebody in `start`, and how many of them are from there:
+/// `.` and `..` are taken away. `None` if it leads above the root.
+fn resolve<'a>(start: &'a RepoPath, text: &'a [u8]) -> Option<(usize, Vec<&'a [u8]>)> {
     let mut parts: Vec<&[u8]> = start.parts().collect();
+    let mut above = parts.len();
     for part in text.split(|&byte| byte == b'/') {
         match part {
             b"" | b"." => {}
             b".." => {
                 parts.pop()?;
+                above = above.min(parts.len());
             }
             name => parts.push(name),
         }
     }
-    Some(parts.join(&b'/'))
+    Some((above, parts))
 }
 
 #[cfg(test)]
@@ -251,6 +270,31 @@ mod tests {
         assert!(matched("", &[":(glob)**/*.jpg"], "a/b.jpg"));
         assert!(matched("", &[":(icase)*.JPG"], "a/b.jpg"));
         assert!(matched("", &["ph*"], "photos/2020/x"));
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_pattern_is_meant_too() {
+        assert!(matched("", &["photos [2019]"], "photos [2019]/a"));
+        assert!(matched("", &["photos [2019]/a"], "photos [2019]/a"));
+        assert!(matched("", &["photos [2019]"], "photos 9"));
+        assert!(matched("", &["[x"], "[x/below"));
+        assert!(!matched("", &["[x"], "x"));
+        assert!(!matched("", &[":!photos [2019]"], "photos [2019]/a"));
+    }
+
+    #[test]
+    fn the_directory_somebody_is_in_is_no_pattern() {
+        assert!(matched("photos [2019]", &["a"], "photos [2019]/a"));
+        assert!(matched("photos [2019]", &["."], "photos [2019]/a"));
+        assert!(matched("photos [2019]", &["*.jpg"], "photos [2019]/a.jpg"));
+        assert!(!matched("photos [2019]", &["*.jpg"], "photos 2/a.jpg"));
+        assert!(matched("photos [2019]/b", &["../*.jpg"], "photos [2019]/a.jpg"));
+        assert!(matched("photos [2019]", &["../*.jpg"], "a.jpg"));
+        let specs = Pathspec::parse(&path("x [1]"), [&b"a/*"[..]]).unwrap();
+        assert!(specs.may_match_below(&path("x [1]")));
+        assert!(specs.may_match_below(&path("x [1]/a/b")));
+        assert!(!specs.may_match_below(&path("x [1]/b")));
+        assert!(!specs.may_match_below(&path("x 1")));
     }
 
     #[test]

@@ -24,6 +24,40 @@ fn the_letters_are_those_of_git() {
 }
 
 #[test]
+fn names_that_could_be_taken_for_others_are_in_quotes_as_in_git() {
+    let world = World::new();
+    for name in ["a b", " lead", "x -> y", "plain"] {
+        world.write(name, "1");
+    }
+    assert_eq!(world.run("status -s").ok(), "?? \" lead\"\n?? \"a b\"\n?? plain\n?? \"x -> y\"\n");
+    assert_eq!(world.run("status -z").bytes(), b"??  lead\0?? a b\0?? plain\0?? x -> y\0");
+}
+
+#[test]
+fn names_that_look_like_patterns_can_be_named() {
+    let world = World::new();
+    world.write("photos [2019]/a", "1\n");
+    world.write("photos [2019]/b", "1\n");
+    world.write("[x].txt", "1\n");
+    world.run_args(&["add", "[x].txt", "photos [2019]/a"]).ok();
+    assert_eq!(
+        world.run("status -s").ok(),
+        "A  [x].txt\nA  \"photos [2019]/a\"\n?? \"photos [2019]/b\"\n"
+    );
+    world.run("commit -q -m first").ok();
+    world.write("photos [2019]/a", "2\n");
+    let inside = Path::new("photos [2019]");
+    assert_eq!(world.run_in(inside, &["status", "-s", "-uno", "."]).ok(), " M a\n");
+    world.run_in(inside, &["restore", "a"]).ok();
+    assert_eq!(std::fs::read_to_string(world.path("photos [2019]/a")).unwrap(), "1\n");
+    assert_eq!(world.run_in(inside, &["log", "--format=%s", "--", "."]).ok(), "first\n");
+    world.run_args(&["commit", "-q", "-m", "second", "photos [2019]"]).ok();
+    assert_eq!(world.says("status -s"), "");
+    let said = world.run_args(&["restore", "--staged", "nothing"]).fails(128);
+    assert!(said.contains("did not match"), "{said}");
+}
+
+#[test]
 fn the_long_form_says_what_to_do() {
     let world = World::with(&["one: a=1"]);
     assert_eq!(world.says("status"), "On branch main\nnothing to commit, working tree clean");
