@@ -76,10 +76,16 @@ impl<'b, 's> Hand<'b, 's> {
         let Segment { bytes, lengths, class, index, done } = segment;
         let mut chunks = Vec::with_capacity(lengths.len());
         let mut start = 0;
+        let mut last: Option<(&[u8], Id)> = None;
         for length in lengths {
             let chunk = &bytes[start..start + length as usize];
             start += length as usize;
-            let id = Kind::Chunk.id_of(chunk);
+            // In holes one chunk is as the other.
+            let id = match last {
+                Some((same, id)) if same == chunk => id,
+                _ => Kind::Chunk.id_of(chunk),
+            };
+            last = Some((chunk, id));
             self.writer.put_chunk(class, id, chunk)?;
             chunks.push(ChunkRef { id, length });
         }
