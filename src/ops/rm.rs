@@ -97,18 +97,19 @@ fn attempt(
         steps.iter().map(|step| Edit { path: step.path.clone(), entry: None }).collect();
     let batch = Batch::begin(repo.store())?;
     let tree = staging::tree_with(&batch, Some(&now), edits)?;
-    let decided = merging::decide(repo, &batch, "rm", |path| {
+    let verb = if options.cached { "rm --cached" } else { "rm" };
+    let decided = merging::decide(repo, &batch, verb, |path| {
         steps.binary_search_by(|step| step.path.cmp(path)).is_ok()
     })?;
     let sealed = batch.seal()?;
     if options.cached {
-        staging::publish(&working, "rm", &options.actor, tree, sealed, decided)?;
+        staging::publish(&working, verb, &options.actor, tree, sealed, decided)?;
         let rows = steps.iter().map(|step| (step.path.clone(), None)).collect();
         let base = Base { commit: working.base.commit, tree: Some(tree) };
         let _ = working.index.update(Update::new(base, rows))?;
         return Ok(outcome);
     }
-    let mut plan = Plan::of_staging(&working, "rm", &options.actor, tree, sealed)?;
+    let mut plan = Plan::of_staging(&working, verb, &options.actor, tree, sealed)?;
     plan.refs.extend(decided);
     let applied = pending::carry_out(&mut working, plan, monitor)?;
     if let Some(failed) = applied.failed.into_iter().next() {

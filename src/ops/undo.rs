@@ -185,6 +185,7 @@ fn brings_files(outcome: &Outcome) -> bool {
             !outcome.reason.starts_with("reset --soft")
                 && !outcome.reason.starts_with("reset --mixed")
         }
+        "rm" | "rm --cached" => !outcome.reason.starts_with("rm --cached"),
         _ => true,
     }
 }

@@ -504,6 +504,28 @@ power_loss! {
     tag_survives_power_loss: "tag",
 }
 
+#[test]
+fn undoing_rm_cached_leaves_files_alone() {
+    let disk = MemoryDisk::new();
+    recorded(&disk);
+    let shared = shared(&disk);
+    let options = rm::Options {
+        paths: paths(&["a"]),
+        cached: true,
+        recursive: false,
+        force: false,
+        dry_run: false,
+        actor: person(),
+        rules: Rules::default(),
+    };
+    rm::run(&open(&shared).unwrap(), &options, &Silent).unwrap();
+    write(&disk, "a", "mine");
+    undo_or_redo(&shared, Direction::Undo).unwrap();
+    assert_eq!(working_files(&disk)["a"], b"mine");
+    undo_or_redo(&shared, Direction::Redo).unwrap();
+    assert_eq!(working_files(&disk)["a"], b"mine");
+}
+
 /// A merge that leaves something open is there wholly or not at all; and so is taking it back.
 fn survives_conflicts(verb: &Verb) {
     let story = Story::of(verb);
