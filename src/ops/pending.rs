@@ -4,13 +4,15 @@
 //! record moves HEAD, then the note goes. Whoever finds a note whose command is dead finishes it
 //! before anything is recorded: a path that is as before is changed, one that is as it should be
 //! stays, one that is a cut or zero-filled version of what it should be goes to `lost-found` and is
-//! written again, and anything else is the user's and stays.
+//! written again, and anything else is the user's and stays. A command that throws away unsaved work
+//! names those paths with what stood there: as long as just that stands there, it is overwritten.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
+use crate::clock::Time;
 use crate::codec::{self, Decode, Encode, Validate};
 use crate::diff;
 use crate::disk::{self, Dir, FileKind, Lock, Wait};
@@ -24,9 +26,11 @@ use crate::store::{Error as StoreError, Publication, RefEdit, Sealed, Target, co
 use crate::worktree::record::hash_file;
 use crate::worktree::{self, Applied, Spellings, Step, Walker, read_content};
 
-use super::{Error, moved, staging};
+use super::{Error, moved, restore, staging};
 
 const FILE: &str = "pending";
+/// A note names at most all paths of a working tree.
+const LARGEST: u64 = 16 << 30;
 const LOCK: &[u8] = b"worktree.lock";
 
 /// What is being done to the working tree.
@@ -52,6 +56,78 @@ pub(super) struct Pending {
     pub(super) commit: Option<Id>,
     /// The refs that move when it is done.
     pub(super) refs: Vec<PendingRef>,
+    /// Paths that become as in `to` whatever stood there.
+    pub(super) overwritten: Vec<Overwritten>,
+}
+
+/// A path that becomes as it should be whatever stood there when the command began. What came to
+/// stand there later is the user's.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Overwritten {
+    path: Vec<u8>,
+    was: Option<Stamp>,
+}
+
+/// By what a file is known again without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+struct Stamp {
+    size: u64,
+    mtime: Time,
+    /// Not of a file with several names: it changes when another of them goes.
+    ctime: Option<Time>,
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(stat: &disk::Stat) -> Self {
+        if stat.kind == FileKind::Directory {
+            // Its times change with what is in it, which is looked at by itself.
+            return Self { size: 0, mtime: Time::default(), ctime: None, inode: stat.inode };
+        }
+        let ctime = (stat.links < 2).then_some(stat.ctime);
+        Self { size: stat.size, mtime: stat.mtime, ctime, inode: stat.inode }
+    }
+
+    /// Whether this is what stands there. After a power failure a file may be back under its name
+    /// that had been replaced already, which changed its change time.
+    fn is(&self, stat: &disk::Stat, same_boot: bool) -> bool {
+        let now = Self::of(stat);
+        let untouched = match (self.ctime, now.ctime) {
+            (Some(was), Some(now)) => was == now,
+            _ => true,
+        };
+        (untouched || !same_boot) && Self { ctime: None, ..now } == Self { ctime: None, ..*self }
+    }
+}
+
+/// What stands now at paths that are to be overwritten. Of the steps, those where something stands
+/// that no tree may know.
+pub(super) fn overwritten<'a>(
+    working: &Working<'_>,
+    changed: &BTreeSet<RepoPath>,
+    steps: impl Iterator<Item = &'a Step>,
+) -> Vec<Overwritten> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    let mut stamp = |path: &RepoPath| {
+        let (parent, name) = path.split()?;
+        // What cannot be looked at cannot be known again either, and then it stays.
+        let stat = walker.open(&parent).and_then(|dir| dir.stat(name)).ok()?;
+        Some(Stamp::of(&stat))
+    };
+    let mut all: Vec<Overwritten> = Vec::new();
+    for path in changed {
+        all.push(Overwritten { path: path.as_bytes().to_vec(), was: stamp(path) });
+    }
+    for step in steps {
+        let is_file = step.new.as_ref().is_some_and(|new| !new.is_directory());
+        if !is_file || step.old.is_some() || changed.contains(&step.path) {
+            continue;
+        }
+        if let Some(was) = stamp(&step.path) {
+            all.push(Overwritten { path: step.path.as_bytes().to_vec(), was: Some(was) });
+        }
+    }
+    all
 }
 
 /// A ref that moves when it is done.
@@ -71,7 +147,8 @@ enum PendingTarget {
 
 impl Validate for Pending {
     fn validate(&self) -> Result<(), codec::Error> {
-        for path in &self.paths {
+        let overwritten = self.overwritten.iter().map(|one| &one.path);
+        for path in self.paths.iter().chain(overwritten) {
             RepoPath::new(path.clone())
                 .map_err(|_| codec::Error::Invalid("a path is not one of a repository"))?;
         }
@@ -155,7 +232,7 @@ fn write_note(repo: &Repository, pending: &Pending) -> Result<(), Error> {
 }
 
 fn read_note(repo: &Repository) -> Result<Option<Pending>, Error> {
-    let Some(bytes) = repo.store().read_file(FILE, 64 << 20)? else { return Ok(None) };
+    let Some(bytes) = repo.store().read_file(FILE, LARGEST)? else { return Ok(None) };
     let parsed = bytes.split_last_chunk::<8>().and_then(|(body, checksum)| {
         (hash::checksum(body) == u64::from_le_bytes(*checksum))
             .then(|| codec::decode::<Pending>(body).ok())
@@ -224,6 +301,7 @@ impl Plan {
             index: None,
             commit: working.base.commit,
             refs: Vec::new(),
+            overwritten: Vec::new(),
         };
         let refs = moved::staged(repo, staging::staged_as(working, tree), verb);
         Ok(Self { pending, steps, sealed: None, refs: refs.into_iter().collect() })
@@ -373,18 +451,24 @@ pub(super) fn finish_interrupted(
             Ok(())
         },
     )?;
+    let stamps = add_overwritten(repo, &pending, &mut all)?;
+    parents.extend(all.iter().filter_map(|step| step.path.split().map(|(parent, _)| parent)));
     let mut steps = Vec::new();
     let mut rows: Vec<(RepoPath, Option<Tracked>)> = Vec::new();
     // What is as it should be keeps its place from what the file system takes for the same.
     let mut settled = BTreeSet::new();
     let tells_names_apart = working.volume.tells_names_apart();
     let taken = taken(&working, &all)?;
-    let mut finder = Finder { working: &working, walker: Walker::new(working.tree.root.clone()) };
+    let mut finder = Finder {
+        working: &working,
+        walker: Walker::new(working.tree.root.clone()),
+        same_boot: pending.boot.is_some() && pending.boot == repo.disk().boot_id(),
+    };
     for (at, step) in all.into_iter().enumerate() {
         let found = match taken.contains(&at) {
             true if step.new.is_some() => Found::Write,
             true => Found::Done,
-            false => finder.look(&step)?,
+            false => finder.look(&step, stamps.get(&step.path))?,
         };
         if !tells_names_apart && step.new.is_some() && matches!(found, Found::Done | Found::Users) {
             settled.insert(step.path.clone());
@@ -398,6 +482,7 @@ pub(super) fn finish_interrupted(
             }
         }
     }
+    restore::with_parents(&working, pending.to.as_ref(), &mut steps)?;
     remove_leftovers(&working, &parents);
     monitor.begin(Stage::Writing, Some(steps.len() as u64), None);
     let mut applied = apply(&working, &steps, &settled, monitor)?;
@@ -420,6 +505,35 @@ pub(super) fn finish_interrupted(
     // Without the note nobody makes up for what never became durable.
     working.tree.root.sync_file_system().map_err(StoreError::io("sync", "the working tree"))?;
     remove_note(repo)
+}
+
+/// Adds steps for what the command was told to overwrite besides what differs between the trees.
+/// Returns what stood there.
+fn add_overwritten(
+    repo: &Repository,
+    pending: &Pending,
+    all: &mut Vec<Step>,
+) -> Result<BTreeMap<RepoPath, Stamp>, Error> {
+    let mut stamps = BTreeMap::new();
+    let mut more = Vec::new();
+    for one in &pending.overwritten {
+        let Ok(path) = RepoPath::new(one.path.clone()) else { continue };
+        if let Some(was) = one.was {
+            stamps.insert(path.clone(), was);
+        }
+        let new = match &pending.to {
+            Some(tree) => crate::repo::find_entry(repo.store(), tree, &path)?,
+            None => None,
+        };
+        if new.is_some() {
+            restore::expand(repo.store(), path, new, &mut more)?;
+        }
+    }
+    // Of two steps for one path the one that knows what was there comes first and stays.
+    all.append(&mut more);
+    all.sort_by(|a, b| a.path.cmp(&b.path));
+    all.dedup_by(|b, a| a.path == b.path);
+    Ok(stamps)
 }
 
 /// The steps whose place is taken by something else that is tracked or to be, because the file
@@ -476,10 +590,12 @@ enum Found {
 struct Finder<'a, 'r> {
     working: &'a Working<'r>,
     walker: Walker,
+    /// Whether the change began under this boot.
+    same_boot: bool,
 }
 
 impl Finder<'_, '_> {
-    fn look(&mut self, step: &Step) -> Result<Found, Error> {
+    fn look(&mut self, step: &Step, stamp: Option<&Stamp>) -> Result<Found, Error> {
         let Some((parent, name)) = step.path.split() else { return Ok(Found::Done) };
         let there =
             self.walker.open(&parent).and_then(|dir| dir.stat(name).map(|stat| (dir, stat)));
@@ -507,6 +623,14 @@ impl Finder<'_, '_> {
         }
         if is(&step.old)? {
             return Ok(Found::Change);
+        }
+        if stamp.is_some_and(|stamp| stamp.is(&stat, self.same_boot)) {
+            // The command was told to throw it away.
+            let is_directory =
+                |entry: &Option<Entry>| entry.as_ref().is_some_and(Entry::is_directory);
+            let is_replaced =
+                step.new.is_some() && is_directory(&step.old) == is_directory(&step.new);
+            return Ok(if is_replaced { Found::Write } else { Found::Change });
         }
         if let Some(new) = &step.new
             && self.is_torn(&*dir, name, &stat, new)?

@@ -195,6 +195,7 @@ fn bring_back(
         }
         return Ok(());
     }
+    let overwritten = pending::overwritten(working, &BTreeSet::new(), steps.iter());
     let pending = Pending {
         verb: "restore".to_owned(),
         actor: options.actor.to_actor(),
@@ -206,6 +207,7 @@ fn bring_back(
         index: None,
         commit: working.base.commit,
         refs: Vec::new(),
+        overwritten,
     };
     let plan = Plan { pending, steps, sealed: None, refs: Vec::new() };
     let applied = pending::carry_out(working, plan, monitor)?;

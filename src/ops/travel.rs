@@ -89,11 +89,15 @@ pub(super) fn plan(
         Unsaved::Discard => None,
         Unsaved::DiscardAt(paths) => Some(paths),
     };
+    let mut changed = BTreeSet::new();
     match lost {
-        None => add_changed(working, journey.tree, &Pathspec::all(), &mut steps, monitor)?,
+        None => {
+            let all = Pathspec::all();
+            changed.extend(add_changed(working, journey.tree, &all, &mut steps, monitor)?);
+        }
         Some(paths) if !paths.is_empty() => {
             let pathspec = Pathspec::of_paths(paths.iter().cloned());
-            add_changed(working, journey.tree, &pathspec, &mut steps, monitor)?;
+            changed.extend(add_changed(working, journey.tree, &pathspec, &mut steps, monitor)?);
         }
         Some(_) => restore::with_parents(working, journey.tree.as_ref(), &mut steps)?,
     }
@@ -104,6 +108,8 @@ pub(super) fn plan(
             return Err(Error::WouldOverwrite { paths });
         }
     }
+    let is_lost = |step: &&Step| lost.is_none_or(|lost| lost.contains(&step.path));
+    let overwritten = pending::overwritten(working, &changed, steps.iter().filter(is_lost));
     let pending = Pending {
         verb: journey.verb.to_owned(),
         actor: journey.actor,
@@ -115,6 +121,7 @@ pub(super) fn plan(
         index: journey.index,
         commit: journey.commit,
         refs: Vec::new(),
+        overwritten,
     };
     Ok(Plan { pending, steps, sealed: None, refs: journey.refs })
 }
@@ -187,16 +194,16 @@ fn add_held_back(
     Ok(())
 }
 
-/// What differs from what is recorded at these paths is written anew.
+/// What differs from what is recorded at these paths is written anew. Returns those paths.
 fn add_changed(
     working: &Working<'_>,
     goal: Option<Id>,
     paths: &Pathspec,
     steps: &mut Vec<Step>,
     monitor: &dyn Monitor,
-) -> Result<(), Error> {
+) -> Result<Vec<RepoPath>, Error> {
     let changed = restore::changed_paths(working, paths, monitor)?;
-    for path in changed {
+    for path in changed.iter().cloned() {
         if steps.binary_search_by(|step| step.path.cmp(&path)).is_ok() {
             continue;
         }
@@ -206,7 +213,8 @@ fn add_changed(
         };
         restore::expand(working.repo.store(), path, new, steps)?;
     }
-    restore::with_parents(working, goal.as_ref(), steps)
+    restore::with_parents(working, goal.as_ref(), steps)?;
+    Ok(changed)
 }
 
 /// The paths where something unsaved stands in the way of the steps.

@@ -1,6 +1,6 @@
 //! Changing the working tree from what one tree says to what another says.
 //!
-//! New files are written in place, files that replace others beside and renamed. Nothing is synced
+//! Small new files are written in place, large ones and what replaces others beside and renamed. Nothing is synced
 //! here: who calls has announced the change and marks what was written as not yet durable. Every
 //! directory is opened one name at a time without following symbolic links, so nothing is ever
 //! written outside the working tree, whatever a tree says.
@@ -507,7 +507,12 @@ fn write_file(
     size: u64,
     content: &crate::hash::Id,
 ) -> Result<Stat, Failure> {
-    match dir.create(name, new.mode) {
+    // What takes long to write appears under its name when it is complete.
+    let created = match size <= IN_PLACE {
+        true => dir.create(name, new.mode),
+        false => Err(io::ErrorKind::AlreadyExists.into()),
+    };
+    match created {
         Ok(file) => {
             let filled = fill(target, &file, new, size, content);
             if filled.is_err() {
@@ -568,6 +573,10 @@ fn fill(
     }
     Ok(stat)
 }
+
+/// Files up to this size are created under their names where nothing stands: much faster with many
+/// small ones. If that is cut off, the note of the change tells that the file is torn.
+const IN_PLACE: u64 = 64 * 1024;
 
 /// Chunks of zeros at least this long are not written but left out.
 const HOLE: usize = 64 * 1024;

@@ -68,6 +68,8 @@ const VERBS: &[Verb] = &[
         run: |disk| bring_back(disk, Some("other"), &["a", "d"]),
     },
     Verb { name: "reset --hard", prepare: with_branch, run: |disk| go_back(disk, "other") },
+    Verb { name: "reset --hard over edits", prepare: edited, run: |disk| go_back(disk, "HEAD") },
+    Verb { name: "switch --discard over edits", prepare: edited, run: discard },
     Verb { name: "merge", prepare: diverged, run: |disk| join(disk, "other") },
     Verb { name: "undo", prepare: went_back, run: |disk| undo_or_redo(disk, Direction::Undo) },
     Verb { name: "redo", prepare: undone, run: |disk| undo_or_redo(disk, Direction::Redo) },
@@ -125,6 +127,26 @@ fn with_branch(disk: &MemoryDisk) {
     commit_all(&open(&shared).unwrap(), "on other").unwrap();
     go(&shared, "main").unwrap();
     settle(disk);
+}
+
+/// On `main` with files that are missing or edited, large ones too.
+fn edited(disk: &MemoryDisk) {
+    recorded(disk);
+    let shared = shared(disk);
+    write(disk, "big", noise(4, 200_000));
+    write(disk, "large", noise(5, 150_000));
+    commit_all(&open(&shared).unwrap(), "large").unwrap();
+    make_branch(&shared, "other").unwrap();
+    go(&shared, "other").unwrap();
+    change(disk);
+    commit_all(&open(&shared).unwrap(), "on other").unwrap();
+    go(&shared, "main").unwrap();
+    settle(disk);
+    write(disk, "a", "mine\n");
+    write(disk, "large", "mine");
+    let root = disk.open(std::path::Path::new(ROOT)).unwrap();
+    root.remove_file(b"big").unwrap();
+    root.dir(b"d").unwrap().remove_file(b"b").unwrap();
 }
 
 fn with_untracked(disk: &MemoryDisk) {
@@ -192,9 +214,17 @@ fn amend(disk: &Arc<dyn Disk>) -> Done {
 }
 
 fn go(disk: &Arc<dyn Disk>, name: &str) -> Done {
+    go_with(disk, name, false)
+}
+
+fn discard(disk: &Arc<dyn Disk>) -> Done {
+    go_with(disk, "other", true)
+}
+
+fn go_with(disk: &Arc<dyn Disk>, name: &str, discard: bool) -> Done {
     let options = switch::Options {
         to: switch::To::Branch(name.into()),
-        discard: false,
+        discard,
         actor: person(),
         rules: Rules::default(),
     };
@@ -494,6 +524,8 @@ power_loss! {
     restore_survives_power_loss: "restore",
     restore_from_a_commit_survives_power_loss: "restore from a commit",
     reset_survives_power_loss: "reset --hard",
+    reset_over_edits_survives_power_loss: "reset --hard over edits",
+    switching_over_edits_survives_power_loss: "switch --discard over edits",
     merge_survives_power_loss: "merge",
     undo_survives_power_loss: "undo",
     redo_survives_power_loss: "redo",
@@ -502,6 +534,48 @@ power_loss! {
     mv_of_a_directory_survives_power_loss: "mv of a directory",
     branch_survives_power_loss: "branch",
     tag_survives_power_loss: "tag",
+}
+
+/// A killed command, as after a timeout: what was written is there.
+#[test]
+fn a_killed_discard_is_completed_and_spares_what_was_edited_since() {
+    for name in ["reset --hard over edits", "switch --discard over edits"] {
+        let story = Story::of(VERBS.iter().find(|verb| verb.name == name).unwrap());
+        let verb = VERBS.iter().find(|verb| verb.name == name).unwrap();
+        let mut completed = 0;
+        for survivors in 0.. {
+            let disk = story.copy();
+            let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+            faulty.set_fault(Fault::dying_after(survivors).torn());
+            let dying: Arc<dyn Disk> = Arc::new(faulty.clone());
+            let _ = (verb.run)(&dying);
+            let left = disk.image_after_power_loss(Survival::Everything);
+            let context = format!("{name}: after {survivors} writes");
+            let files = working_files(&left);
+            for path in ["big", "large"] {
+                let now = files.get(path);
+                let is_whole = now == story.old.get(path) || now == story.new.get(path);
+                assert!(is_whole, "{context}: half of {path}");
+            }
+            write(&left, "a", "since the kill");
+            let is_noted = list_status(&open(&shared(&left)).unwrap()).unwrap().is_changing;
+            let _ = ops_that_recover(&shared(&left));
+            let mut meant = if is_noted { story.new.clone() } else { files };
+            meant.insert("a".into(), b"since the kill".to_vec());
+            let now = working_files(&left);
+            let unlike: Vec<&String> = meant
+                .keys()
+                .chain(now.keys())
+                .filter(|path| now.get(*path) != meant.get(*path))
+                .collect();
+            assert!(unlike.is_empty(), "{context}: unlike {unlike:?}");
+            completed += u32::from(is_noted);
+            if !faulty.is_dead() {
+                break;
+            }
+        }
+        assert!(completed > 5, "{name}: {completed}");
+    }
 }
 
 #[test]
