@@ -24,7 +24,7 @@ use crate::progress::{Monitor, Stage};
 use crate::repo::{Person, Repository, Rules, Working};
 use crate::store::{Error as StoreError, Publication, RefEdit, Sealed, Target, content_kind};
 use crate::worktree::record::hash_file;
-use crate::worktree::{self, Applied, Spellings, Step, Walker, read_content};
+use crate::worktree::{self, Applied, Obstacles, Spellings, Step, Walker, read_content};
 
 use super::{Error, moved, restore, staging};
 
@@ -261,6 +261,8 @@ pub(super) fn remove_note(repo: &Repository) -> Result<(), Error> {
 pub(super) struct Plan {
     pub(super) pending: Pending,
     pub(super) steps: Vec<Step>,
+    /// What becomes of what stands in the way.
+    pub(super) obstacles: Obstacles,
     /// Packs that go with the record.
     pub(super) sealed: Option<Sealed>,
     pub(super) refs: Vec<RefEdit>,
@@ -304,7 +306,8 @@ impl Plan {
             overwritten: Vec::new(),
         };
         let refs = moved::staged(repo, staging::staged_as(working, tree), verb);
-        Ok(Self { pending, steps, sealed: None, refs: refs.into_iter().collect() })
+        let refs = refs.into_iter().collect();
+        Ok(Self { pending, steps, obstacles: Obstacles::Keep, sealed: None, refs })
     }
 }
 
@@ -314,8 +317,9 @@ pub(super) fn carry_out(
     plan: Plan,
     monitor: &dyn Monitor,
 ) -> Result<Applied, Error> {
+    let obstacles = plan.obstacles;
     carry_out_by(working, plan, monitor, |working, steps| {
-        Ok(apply(working, steps, &BTreeSet::new(), monitor)?)
+        Ok(apply(working, steps, &BTreeSet::new(), obstacles, monitor)?)
     })
 }
 
@@ -352,6 +356,7 @@ fn apply(
     working: &Working<'_>,
     steps: &[Step],
     settled: &BTreeSet<RepoPath>,
+    obstacles: Obstacles,
     monitor: &dyn Monitor,
 ) -> Result<Applied, StoreError> {
     let repo = working.repo;
@@ -360,6 +365,7 @@ fn apply(
         volume: &working.volume,
         index: &working.index,
         settled,
+        obstacles,
         store: repo.store(),
         random: &*repo.env().random,
         monitor,
@@ -485,7 +491,7 @@ pub(super) fn finish_interrupted(
     restore::with_parents(&working, pending.to.as_ref(), &mut steps)?;
     remove_leftovers(&working, &parents);
     monitor.begin(Stage::Writing, Some(steps.len() as u64), None);
-    let mut applied = apply(&working, &steps, &settled, monitor)?;
+    let mut applied = apply(&working, &steps, &settled, Obstacles::Keep, monitor)?;
     applied.rows.extend(rows);
     applied.rows.sort_by(|a, b| a.0.cmp(&b.0));
     applied.rows.dedup_by(|a, b| a.0 == b.0);

@@ -14,7 +14,7 @@ use crate::progress::{Monitor, Stage};
 use crate::repo::{Person, Repository, Rules, Working, find_entry};
 use crate::store::{Batch, Error as StoreError, Publication, Store};
 use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Untracked, Visitor};
-use crate::worktree::{Failed, Step, Walker};
+use crate::worktree::{Failed, Obstacles, Step, Walker};
 
 use super::pending::{self, Pending, Plan};
 use super::{Error, begin, moved, revisions, staging, travel};
@@ -209,7 +209,8 @@ fn bring_back(
         refs: Vec::new(),
         overwritten,
     };
-    let plan = Plan { pending, steps, sealed: None, refs: Vec::new() };
+    let obstacles = Obstacles::Remove;
+    let plan = Plan { pending, steps, obstacles, sealed: None, refs: Vec::new() };
     let applied = pending::carry_out(working, plan, monitor)?;
     if source.is_none() {
         // What was brought back is what the index describes.
@@ -268,7 +269,8 @@ pub(super) fn with_parents(
     steps.sort_by(|a, b| a.path.cmp(&b.path));
     steps.dedup_by(|missing, step| {
         let is_one = missing.path == step.path;
-        if is_one && step.old.as_ref().is_some_and(Entry::is_directory) {
+        let was_and_stays = [&step.old, &step.new];
+        if is_one && was_and_stays.iter().all(|one| one.as_ref().is_some_and(Entry::is_directory)) {
             // It was a directory and is gone: it has to be made.
             step.old = None;
         }

@@ -12,7 +12,7 @@ use crate::path::{Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::repo::{Person, Working};
 use crate::store::{Error as StoreError, RefEdit};
-use crate::worktree::{Step, Walker};
+use crate::worktree::{Obstacles, Step, Walker};
 
 use super::pending::{self, Pending, Plan, holds};
 use super::{Error, restore};
@@ -123,7 +123,11 @@ pub(super) fn plan(
         refs: Vec::new(),
         overwritten,
     };
-    Ok(Plan { pending, steps, sealed: None, refs: journey.refs })
+    let obstacles = match journey.unsaved {
+        Unsaved::Discard => Obstacles::Remove,
+        Unsaved::Keep | Unsaved::DiscardAt(_) => Obstacles::Keep,
+    };
+    Ok(Plan { pending, steps, obstacles, sealed: None, refs: journey.refs })
 }
 
 /// Makes the index describe another tree and leaves the files as they are. What is not among them
@@ -203,16 +207,36 @@ fn add_changed(
     monitor: &dyn Monitor,
 ) -> Result<Vec<RepoPath>, Error> {
     let changed = restore::changed_paths(working, paths, monitor)?;
+    let mut walker = Walker::new(working.tree.root.clone());
+    let mut more = Vec::new();
     for path in changed.iter().cloned() {
-        if steps.binary_search_by(|step| step.path.cmp(&path)).is_ok() {
-            continue;
-        }
-        let new = match goal {
-            Some(goal) => crate::repo::find_entry(working.repo.store(), &goal, &path)?,
-            None => None,
+        let new = match steps.binary_search_by(|step| step.path.cmp(&path)) {
+            Err(_) => match goal {
+                Some(goal) => crate::repo::find_entry(working.repo.store(), &goal, &path)?,
+                None => None,
+            },
+            Ok(at) => {
+                let step = &mut steps[at];
+                let Some(new) = &step.new else { continue };
+                if new.is_directory() {
+                    // With a directory that is gone, what is in it and stays the same is gone too.
+                    if walker.open(&path).is_ok() {
+                        continue;
+                    }
+                    Some(new.clone())
+                } else {
+                    // What is there is not what was recorded: the content has to be written, even
+                    // if it stays the same.
+                    if step.old.as_ref().is_some_and(|old| !old.is_directory()) {
+                        step.old = None;
+                    }
+                    continue;
+                }
+            }
         };
-        restore::expand(working.repo.store(), path, new, steps)?;
+        restore::expand(working.repo.store(), path, new, &mut more)?;
     }
+    steps.append(&mut more);
     restore::with_parents(working, goal.as_ref(), steps)?;
     Ok(changed)
 }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Random;
-use crate::disk::{Dir, DirRef, FileKind, FileRef, Stat};
+use crate::disk::{self, Dir, DirRef, FileKind, FileRef, Stat};
 use crate::hash::{Kind, hex};
 use crate::index::{Index, Presence, Seen, Tracked, Volume};
 use crate::object::{Entry, What};
@@ -62,6 +62,15 @@ pub struct Applied {
     pub removed: u64,
 }
 
+/// What becomes of what is not recorded and stands where something is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacles {
+    /// It stays, and what was to be there is not written.
+    Keep,
+    /// It is removed: of a directory everything that is in it, unless a repository is.
+    Remove,
+}
+
 /// Where and how to write.
 #[derive(Clone, Copy)]
 pub struct Target<'a> {
@@ -73,6 +82,8 @@ pub struct Target<'a> {
     pub index: &'a Index,
     /// Paths that no step names and that are as they should be, whatever the index says.
     pub settled: &'a BTreeSet<RepoPath>,
+    /// What becomes of what stands in the way.
+    pub obstacles: Obstacles,
     /// Where content comes from.
     pub store: &'a Store,
     /// Makes temporary names.
@@ -98,6 +109,7 @@ pub fn apply(target: Target<'_>, steps: &[Step]) -> Result<Applied, StoreError> 
     make_directories(&mut names, &mut applied);
     write_files(&mut names, &mut applied)?;
     finish_directories(target, steps, &mut applied);
+    applied.tell_failed(steps);
     applied.rows.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(applied)
 }
@@ -174,6 +186,18 @@ impl Names<'_> {
 }
 
 impl Applied {
+    /// Nothing is known of the file where a path could not be changed: what was known of it before
+    /// would be taken for what the tree after says.
+    fn tell_failed(&mut self, steps: &[Step]) {
+        let failed: BTreeSet<&RepoPath> = self.failed.iter().map(|failed| &failed.path).collect();
+        self.rows.retain(|(path, _)| !failed.contains(path));
+        let rows = failed.into_iter().filter_map(|path| {
+            let at = steps.binary_search_by(|step| step.path.cmp(path)).ok()?;
+            Some((path.clone(), steps[at].new.as_ref().map(Tracked::of_entry)))
+        });
+        self.rows.extend(rows);
+    }
+
     /// A path the file system cannot hold stays in the index, as not there.
     fn hold_back(&mut self, path: &RepoPath, new: &Entry) {
         self.not_representable.push(path.clone());
@@ -216,7 +240,8 @@ fn remove(names: &mut Names<'_>, applied: &mut Applied) {
             Ok(()) => applied.removed += u64::from(!old.is_directory()),
             Err(error) => match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {}
-                io::ErrorKind::DirectoryNotEmpty => {}
+                // What there is is a directory of the user's: the file is gone.
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::IsADirectory => {}
                 _ => {
                     applied.failed.push(Failed { path: step.path.clone(), error });
                     continue;
@@ -251,6 +276,10 @@ fn make_directories(names: &mut Names<'_>, applied: &mut Applied) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match dir.stat(name)?.kind {
                     FileKind::Directory => Ok(()),
+                    _ if names.target.obstacles == Obstacles::Remove => {
+                        dir.remove_file(name)?;
+                        dir.make_dir(name, 0o777)
+                    }
                     _ => Err(error),
                 }
             }
@@ -525,7 +554,7 @@ fn write_file(
             let temporary = beside(target.random);
             let file = dir.create(&temporary, new.mode)?;
             let filled = fill(target, &file, new, size, content).and_then(|stat| {
-                dir.rename(&temporary, dir, name)?;
+                replace(target, dir, &temporary, name)?;
                 Ok(stat)
             });
             if filled.is_err() {
@@ -591,10 +620,63 @@ fn write_link(
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let temporary = beside(target.random);
             dir.make_symlink(pointed, &temporary)?;
-            Ok(dir.rename(&temporary, dir, name)?)
+            let replaced = replace(target, dir, &temporary, name);
+            if replaced.is_err() {
+                let _ = dir.remove_file(&temporary);
+            }
+            Ok(replaced?)
         }
         made => Ok(made?),
     }
+}
+
+/// Puts what was written beside in its place, where a directory may stand.
+fn replace(target: Target<'_>, dir: &dyn Dir, temporary: &[u8], name: &[u8]) -> io::Result<()> {
+    match dir.rename(temporary, dir, name) {
+        Err(error)
+            if error.kind() == io::ErrorKind::IsADirectory
+                && target.obstacles == Obstacles::Remove =>
+        {
+            if holds_repository(&*dir.dir(name)?)? {
+                return Err(error);
+            }
+            empty(&*dir.dir(name)?)?;
+            dir.remove_dir(name)?;
+            dir.rename(temporary, dir, name)
+        }
+        renamed => renamed,
+    }
+}
+
+/// Whether a directory is a repository, or one below it is. Its history is recorded nowhere else.
+fn holds_repository(dir: &dyn Dir) -> io::Result<bool> {
+    for found in dir.list()? {
+        if found.name == b".git" || path::check_name(&found.name).is_err() {
+            return Ok(true);
+        }
+        if is_dir(dir, &found)? && holds_repository(&*dir.dir(&found.name)?)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_dir(dir: &dyn Dir, found: &disk::Found) -> io::Result<bool> {
+    let kind = found.kind.map_or_else(|| Ok(dir.stat(&found.name)?.kind), Ok::<_, io::Error>)?;
+    Ok(kind == FileKind::Directory)
+}
+
+/// Removes all that is in a directory.
+fn empty(dir: &dyn Dir) -> io::Result<()> {
+    for found in dir.list()? {
+        if is_dir(dir, &found)? {
+            empty(&*dir.dir(&found.name)?)?;
+            dir.remove_dir(&found.name)?;
+        } else {
+            dir.remove_file(&found.name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens directories of the working tree one name at a time, keeping the way to the last one.

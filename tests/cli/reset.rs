@@ -111,3 +111,101 @@ fn a_dry_run_names_the_files_that_would_be_lost_and_changes_nothing() {
     assert_eq!(world.run("status --porcelain").ok(), before);
     assert_eq!(world.says("log --format=%s -1"), "three");
 }
+
+#[test]
+fn what_is_in_a_directory_that_is_gone_comes_back_even_if_the_commit_changes_other_files_in_it() {
+    for line in ["reset -q --hard other", "switch -q --discard other"] {
+        let world = World::with(&["one: f/same=1 f/mod=1", "two: f/mod=2"]);
+        world.run("branch other").ok();
+        world.run("reset -q --hard HEAD~1").ok();
+        std::fs::rename(world.path("f"), world.path("g")).unwrap();
+        world.run(line).ok();
+        assert_eq!(read(&world, "f/same").as_deref(), Some("1\n"), "{line}");
+        assert_eq!(read(&world, "f/mod").as_deref(), Some("2\n"), "{line}");
+        assert_eq!(world.run("status --porcelain").ok(), "?? g/\n", "{line}");
+    }
+}
+
+#[test]
+fn an_edit_is_thrown_away_where_the_commit_changes_the_mode_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let world = World::with(&["one: a=1"]);
+    std::fs::set_permissions(world.path("a"), PermissionsExt::from_mode(0o755)).unwrap();
+    world.commit("two");
+    world.write("a", "mine\n");
+    world.run("reset -q --hard HEAD~1").ok();
+    assert_eq!(read(&world, "a").unwrap(), "1\n");
+    assert_eq!(world.run("status --porcelain").ok(), "");
+}
+
+#[test]
+fn a_directory_that_goes_with_the_commit_is_not_shown_as_deleted() {
+    use std::os::unix::fs::symlink;
+
+    let world = World::new();
+    for directory in ["a", "c"] {
+        std::fs::create_dir(world.path(directory)).unwrap();
+        symlink("q", world.path(directory).join("in")).unwrap();
+    }
+    world.commit("one");
+    std::fs::remove_dir_all(world.path("c")).unwrap();
+    world.commit("two");
+    let two = world.says("rev-parse HEAD");
+    world.run("undo").ok();
+    std::fs::remove_dir_all(world.path("a")).unwrap();
+    world.run(&format!("reset -q --hard {two}")).ok();
+    assert_eq!(world.run("status --porcelain").ok(), "");
+    assert!(world.path("a/in").is_symlink());
+}
+
+#[test]
+fn what_is_of_another_kind_now_becomes_what_was_recorded() {
+    use std::os::unix::fs::symlink;
+
+    for line in ["reset -q --hard", "switch -q --discard main", "restore ."] {
+        let world = World::new();
+        for path in ["d/in", "e/in", "f", "l"] {
+            world.write(path, "1\n");
+        }
+        std::fs::remove_file(world.path("l")).unwrap();
+        symlink("f", world.path("l")).unwrap();
+        world.commit("one");
+        for directory in ["d", "e"] {
+            std::fs::remove_dir_all(world.path(directory)).unwrap();
+        }
+        for file in ["f", "l"] {
+            std::fs::remove_file(world.path(file)).unwrap();
+        }
+        world.write("../outside/in", "outside\n");
+        world.write("d", "a file\n");
+        symlink("../outside", world.path("e")).unwrap();
+        world.write("f/deep/mine", "mine\n");
+        world.write("l/mine", "mine\n");
+        world.run(line).ok();
+        assert_eq!(world.run("status --porcelain").ok(), "", "{line}");
+        for path in ["d/in", "e/in", "f", "l"] {
+            assert_eq!(read(&world, path).as_deref(), Some("1\n"), "{line} {path}");
+        }
+        assert_eq!(read(&world, "../outside/in").unwrap(), "outside\n", "{line}");
+    }
+}
+
+#[test]
+fn a_repository_in_the_place_of_a_file_is_not_removed_and_nothing_is_left_beside_it() {
+    for (line, place) in [("reset -q --hard", "f"), ("restore l", "l")] {
+        let world = World::with(&["one: f=1"]);
+        std::os::unix::fs::symlink("f", world.path("l")).unwrap();
+        world.commit("two");
+        std::fs::remove_file(world.path(place)).unwrap();
+        world.write(&format!("{place}/mine"), "mine\n");
+        world.run(&format!("init -q {place}")).ok();
+        let said = world.run(line).fails(1);
+        assert!(said.contains(&format!("'{place}' could not be changed")), "{said}");
+        assert_eq!(read(&world, &format!("{place}/mine")).unwrap(), "mine\n");
+        assert!(world.path(place).join(".annals").is_dir());
+        let names = std::fs::read_dir(world.path("")).unwrap();
+        let names: Vec<_> = names.map(|found| found.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+    }
+}

@@ -820,6 +820,34 @@ fn a_failing_disk_is_never_a_success() {
 }
 
 #[test]
+fn what_could_not_be_written_is_never_taken_for_written() {
+    let names = ["switch", "reset --hard", "merge"];
+    let mut partly = 0;
+    for verb in VERBS.iter().filter(|verb| names.contains(&verb.name)) {
+        let story = Story::of(verb);
+        for at in 1.. {
+            let disk = story.copy();
+            let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+            faulty.set_fault(Fault::failing_at(at, io::ErrorKind::PermissionDenied, true));
+            let failing: Arc<dyn Disk> = Arc::new(faulty.clone());
+            partly += u32::from((verb.run)(&failing).is_err());
+            // Nothing but what differs is written, so what is not known to differ stays.
+            go_back(&shared(&disk), "HEAD").unwrap();
+            let repo = open(&shared(&disk)).unwrap();
+            let working = working_files(&disk);
+            for (path, recorded) in at_head(&repo).1 {
+                let is_same = working.get(&path) == Some(&recorded);
+                assert!(is_same, "{}: operation {at}: '{path}'", story.name);
+            }
+            if faulty.operations() < at {
+                break;
+            }
+        }
+    }
+    assert!(partly > 10, "{partly}");
+}
+
+#[test]
 fn an_error_of_reading_is_never_taken_for_something_missing() {
     for verb in different_verbs() {
         let story = Story::of(verb);
