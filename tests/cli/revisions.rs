@@ -38,6 +38,9 @@ fn sets_of_revisions_are_taken_where_one_or_two_are() {
     world.run("switch -q -c side").ok();
     world.run("switch -q main").ok();
     assert_eq!(id("--abbrev-ref @{-1}"), "side");
+    world.write("a", "mine\n");
+    world.run("switch -q -f side").ok();
+    assert_eq!(world.says("status -s"), "");
 }
 
 #[test]

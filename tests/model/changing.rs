@@ -4,26 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use annals::clock::{Env, SeededRandom, SteppingClock, Time};
+use annals::clock::Time;
 use annals::disk::{Disk, MemoryDisk};
 use annals::ops::{cat, commit, init, status};
 use annals::path::RepoPath;
 use annals::progress::Silent;
-use annals::repo::{Person, Repository, find_entry};
+use annals::repo::{Repository, find_entry};
 use annals::worktree::record::Why;
 
+use super::{env, person};
+
 const LONG: usize = 20 << 20;
-
-fn person() -> Person {
-    Person { name: "A".into(), email: "a@example.org".into() }
-}
-
-fn env(seed: u64) -> Env {
-    Env {
-        clock: Arc::new(SteppingClock::new(Time::from_seconds(1_700_100_000), 1)),
-        random: Arc::new(SeededRandom::new(seed)),
-    }
-}
 
 /// Some files that keep still, written long before they are recorded.
 fn fresh() -> (MemoryDisk, Repository) {

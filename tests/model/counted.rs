@@ -3,27 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use annals::clock::{Env, SeededRandom, SteppingClock, Time};
+use annals::clock::Time;
 use annals::diff::renames::RenameOptions;
 use annals::disk::{Counts, Disk, FaultyDisk, MemoryDisk};
 use annals::ops::{self, commit, init, status};
 use annals::path::{Pathspec, RepoPath};
 use annals::progress::Silent;
-use annals::repo::{Person, Repository};
+use annals::repo::Repository;
+
+use super::{env, person};
 
 const DIRECTORIES: usize = 40;
 const FILES_IN_EACH: usize = 50;
-
-fn person() -> Person {
-    Person { name: "A".into(), email: "a@example.org".into() }
-}
-
-fn env(seed: u64) -> Env {
-    Env {
-        clock: Arc::new(SteppingClock::new(Time::from_seconds(1_700_100_000), 1)),
-        random: Arc::new(SeededRandom::new(seed)),
-    }
-}
 
 /// Two thousand files of 4 KiB, recorded long after they were written.
 fn recorded() -> (MemoryDisk, FaultyDisk) {

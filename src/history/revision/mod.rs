@@ -23,7 +23,7 @@ use super::Names;
 pub use error::{Candidate, Error, Warning};
 pub use parse::{Base, Expression, Peel, Search, Step, SyntaxError, parse};
 pub use set::RevisionSet;
-pub use word::{Members, Word, parse_word};
+pub use word::{Members, Word, is_set, parse_word};
 
 /// What an expression means.
 #[derive(Clone, Debug, PartialEq, Eq)]

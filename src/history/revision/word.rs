@@ -82,6 +82,11 @@ pub fn parse_word(text: &[u8]) -> Result<Word, SyntaxError> {
     Ok(Word::Members(is_left_out, members))
 }
 
+/// Whether a word means a set of commits, and not one object.
+pub fn is_set(text: &[u8]) -> bool {
+    !matches!(parse_word(text), Err(_) | Ok(Word::Members(false, Members::One(_))))
+}
+
 enum Suffix {
     Parents,
     Alone,

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use annals::history::revision::{Members, Word, parse_word};
+use annals::history::revision::is_set;
 use annals::ops::diff::{self, Side};
 use annals::ops::{log, revisions};
 
@@ -52,11 +52,6 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     Ok(if differs && is_told { ExitCode::from(NO) } else { ExitCode::SUCCESS })
 }
 
-/// Whether a word means several commits, or stands for more than one.
-fn is_range(word: &str) -> bool {
-    !matches!(parse_word(word.as_bytes()), Err(_) | Ok(Word::Members(false, Members::One(_))))
-}
-
 fn sides(context: &Context, args: &Args, words: &[String]) -> Result<(Side, Side), Error> {
     let repo = context.repository()?;
     let tree = |text: &str| revisions::tree(repo, text, context.monitor()).map(Side::Tree);
@@ -89,7 +84,7 @@ fn sides(context: &Context, args: &Args, words: &[String]) -> Result<(Side, Side
             }
         }
         [a, b] => {
-            if words.iter().any(|word| is_range(word)) {
+            if words.iter().any(|word| is_set(word.as_bytes())) {
                 return Err(Error::usage("a range is compared with nothing else"));
             }
             (tree(a)?, tree(b)?)

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use annals::history::revision::{Members, Word, parse_word};
+use annals::history::revision::is_set;
 use annals::ops::{branch, revisions};
 
 use crate::context::Context;
@@ -107,11 +107,7 @@ fn print(context: &Context, args: &Args) -> Result<(), Error> {
             output.line(shown(&revisions::find(repo, text, context.monitor())?.id))?;
             continue;
         }
-        let is_one = matches!(
-            parse_word(text.as_bytes()),
-            Err(_) | Ok(Word::Members(false, Members::One(_)))
-        );
-        if is_one {
+        if !is_set(text.as_bytes()) {
             output.line(shown(&revisions::find(repo, text, context.monitor())?.id))?;
             continue;
         }
