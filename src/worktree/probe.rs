@@ -5,6 +5,9 @@
 //! copied, they are found out again. Where nothing can be written, the old answers are taken, or
 //! those of a good file system.
 //!
+//! Always true: a refusal counts as an answer only if it is repeated while plain files can be made.
+//! A disk that is full or fails for a moment says nothing about the file system.
+//!
 //! Deliberately absent: asking the operating system what the file system is called. Drivers and
 //! mount options differ; trying does not lie.
 
@@ -79,30 +82,35 @@ fn try_out(state_dir: &DirRef, random: &dyn Random) -> io::Result<Volume> {
 
 fn try_in(dir: &dyn Dir) -> io::Result<Volume> {
     let file = dir.create(b"plain", 0o600)?;
-    let set_mode = |mode: u16| {
-        dir.set_mode(b"plain", mode).is_ok()
-            && dir.stat(b"plain").is_ok_and(|stat| stat.mode == mode)
+    let set_mode = |mode: u16| -> io::Result<bool> {
+        let is_set = can(dir, || dir.set_mode(b"plain", mode))?;
+        Ok(is_set && dir.stat(b"plain")?.mode == mode)
     };
-    let exec_bits = set_mode(0o700) && set_mode(0o600);
-    let symlinks = dir.make_symlink(b"plain", b"symlink").is_ok()
-        && dir.stat(b"symlink").is_ok_and(|stat| stat.kind == FileKind::Symlink);
-    let hard_links = dir.link(b"plain", dir, b"link").is_ok();
+    let exec_bits = set_mode(0o700)? && set_mode(0o600)?;
+    let symlinks = can(dir, || dir.make_symlink(b"plain", b"symlink"))?
+        && dir.stat(b"symlink")?.kind == FileKind::Symlink;
+    let hard_links = can(dir, || dir.link(b"plain", dir, b"link"))?;
     let clock_step = try_clock(dir, &*file)?;
     let (mtime_step, ctime_follows) = try_times(dir)?;
 
-    let holds = |name: &[u8]| dir.create(name, 0o600).is_ok();
+    let holds = |name: &[u8]| can(dir, || dir.create(name, 0o600).map(drop));
     let is_listed =
-        |name: &[u8]| dir.list().is_ok_and(|names| names.iter().any(|found| found.name == name));
-    let case_sensitive = holds(b"Case") && dir.stat(b"case").is_err();
+        |name: &[u8]| dir.list().map(|names| names.iter().any(|found| found.name == name));
+    let is_there = |name: &[u8]| match dir.stat(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(_) => can(dir, || dir.stat(name).map(drop)),
+        Ok(_) => Ok(true),
+    };
+    let case_sensitive = holds(b"Case")? && !is_there(b"case")?;
     let composed = "\u{e9}".as_bytes();
     let decomposed = "e\u{301}".as_bytes();
-    let normalises = holds(composed) && (!is_listed(composed) || dir.stat(decomposed).is_ok());
-    let utf8_only = !holds(b"\xff\xfe");
-    let trims_names = !(holds(b"dot.") && is_listed(b"dot."));
+    let normalises = holds(composed)? && (!is_listed(composed)? || is_there(decomposed)?);
+    let utf8_only = !holds(b"\xff\xfe")?;
+    let trims_names = !(holds(b"dot.")? && is_listed(b"dot.")?);
     let mut forbidden = Vec::new();
     for &suspect in SUSPECTS {
         let name = [b'x', suspect, b'y'];
-        if !(holds(&name) && is_listed(&name)) {
+        if !(holds(&name)? && is_listed(&name)?) {
             forbidden.push(suspect);
         }
     }
@@ -110,7 +118,14 @@ fn try_in(dir: &dyn Dir) -> io::Result<Volume> {
         forbidden.extend(2..32);
     }
     forbidden.sort_unstable();
-    let rename_new = dir.rename_new(b"plain", dir, b"renamed").is_ok();
+    let rename_new = can(dir, || dir.rename_new(b"plain", dir, b"renamed"))?;
+    let directory_times = match try_directory(dir) {
+        Ok(are_kept) => are_kept,
+        Err(_) => {
+            witness(dir)?;
+            try_directory(dir).unwrap_or(false)
+        }
+    };
     Ok(Volume {
         exec_bits,
         symlinks,
@@ -125,12 +140,32 @@ fn try_in(dir: &dyn Dir) -> io::Result<Volume> {
         // Where there are no hard links (FAT, many network drives), the number of a file and its
         // change time are inventions of the driver.
         real_ctime: hard_links && !ctime_follows,
-        directory_times: try_directory(dir).unwrap_or(false),
+        directory_times,
         stable_inodes: hard_links,
         // Of the file systems in use, only FAT keeps even seconds, and local time with them.
         local_times: mtime_step == 2_000_000_000,
         rename_new,
     })
+}
+
+/// Whether something can be done here. One refusal may have another cause; it is believed if it is
+/// repeated although a plain file can be made.
+fn can(dir: &dyn Dir, attempt: impl Fn() -> io::Result<()>) -> io::Result<bool> {
+    if attempt().is_ok() {
+        return Ok(true);
+    }
+    witness(dir)?;
+    Ok(match attempt() {
+        Ok(()) => true,
+        // It was done, and only the answer was lost.
+        Err(error) => error.kind() == io::ErrorKind::AlreadyExists,
+    })
+}
+
+/// Makes a plain file, which every file system can.
+fn witness(dir: &dyn Dir) -> io::Result<()> {
+    dir.create(b"witness", 0o600)?.write_at(b"x", 0)?;
+    dir.remove_file(b"witness")
 }
 
 /// How finely times are kept, and whether setting the modification time sets the change time.
@@ -232,7 +267,7 @@ mod tests {
 
     use super::*;
     use crate::clock::SeededRandom;
-    use crate::disk::{Disk, FaultyDisk, Limits, MemoryDisk, OsDisk};
+    use crate::disk::{Disk, Fault, FaultyDisk, Limits, MemoryDisk, OsDisk};
 
     fn find_out(disk: &dyn Disk) -> Volume {
         volume(&disk.create(Path::new("/r/.annals")).unwrap(), &SeededRandom::new(1))
@@ -258,6 +293,30 @@ mod tests {
             let limits = Limits { mtime_step_nanoseconds: step, ..Limits::default() };
             let volume = find_out(&MemoryDisk::with_limits(limits));
             assert_eq!(volume.mtime_step_nanoseconds, step);
+        }
+    }
+
+    #[test]
+    fn one_failure_is_no_answer() {
+        for limits in [Limits::default(), Limits::exfat()] {
+            let truth = find_out(&MemoryDisk::with_limits(limits));
+            for once in [true, false] {
+                for at in 1.. {
+                    let disk = FaultyDisk::new(Arc::new(MemoryDisk::with_limits(limits)));
+                    let state_dir = disk.create(Path::new("/r/.annals")).unwrap();
+                    disk.set_fault(Fault::failing_at(at, io::ErrorKind::PermissionDenied, once));
+                    let found = volume(&state_dir, &SeededRandom::new(1));
+                    // What could not be found out is not kept, and tried again.
+                    let fault = format!("operation {at}, once: {once}");
+                    assert!(found == truth || found == Volume::default(), "{fault}: {found:?}");
+                    let operations = disk.operations();
+                    disk.set_fault(Fault::none());
+                    assert_eq!(volume(&state_dir, &SeededRandom::new(2)), truth, "{fault}");
+                    if operations < at {
+                        break;
+                    }
+                }
+            }
         }
     }
 

@@ -821,7 +821,7 @@ fn a_failing_disk_is_never_a_success() {
 
 #[test]
 fn what_could_not_be_written_is_never_taken_for_written() {
-    let names = ["switch", "reset --hard", "merge"];
+    let names = ["switch", "reset --hard", "merge", "undo", "redo"];
     let mut partly = 0;
     for verb in VERBS.iter().filter(|verb| names.contains(&verb.name)) {
         let story = Story::of(verb);
