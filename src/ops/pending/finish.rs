@@ -1,0 +1,312 @@
+//! Finishing what a command that died had begun.
+//!
+//! Each path is looked at, and what is neither as before, nor as it should be, nor torn, nor what
+//! the command was told to throw away, is the user's and stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use super::super::{Error, restore};
+use super::note::{FILE, Pending, PendingRef, Stamp, is_pending, read_note, remove_note};
+use super::plan::{apply, lock, settle, taken};
+use crate::diff;
+use crate::disk::{self, Dir, FileKind};
+use crate::hash::{Kind, hex};
+use crate::index::{Presence, Tracked};
+use crate::object::{Entry, Manifest, Source, What};
+use crate::path::{Pathspec, RepoPath};
+use crate::progress::{Monitor, Stage};
+use crate::repo::{Person, Repository, Rules, Working};
+use crate::store::{Error as StoreError, Publication, RefEdit, content_kind};
+use crate::worktree::record::hash_file;
+use crate::worktree::{Obstacles, Step, Walker, read_content};
+
+/// Finishes what a command that died had begun. If it still lives, says so.
+pub(in crate::ops) fn finish_interrupted(
+    repo: &Repository,
+    actor: &Person,
+    monitor: &dyn Monitor,
+) -> Result<(), Error> {
+    if repo.is_bare() || !is_pending(repo) {
+        return Ok(());
+    }
+    let _lock = lock(repo)?;
+    let Some(pending) = read_note(repo)? else { return Ok(()) };
+    // Whoever left it may have died before it was durable; from here on it must not be lost.
+    repo.store().dir().sync().map_err(StoreError::io("sync", FILE))?;
+    monitor.notice(&format!("finishing an interrupted '{}'", pending.verb));
+    let mut working = repo.working(&Rules::default(), monitor)?;
+    let paths: Vec<RepoPath> =
+        pending.paths.iter().filter_map(|path| RepoPath::new(path.clone()).ok()).collect();
+    let pathspec = if paths.is_empty() { Pathspec::all() } else { Pathspec::of_paths(paths) };
+    // Where something may have been written beside its place, whatever has become of it.
+    let given = pending.paths.iter().filter_map(|path| RepoPath::new(path.clone()).ok());
+    let mut parents: BTreeSet<RepoPath> =
+        given.filter_map(|path| path.split().map(|(parent, _)| parent)).collect();
+    let mut all = Vec::new();
+    let from = if pending.adopts { pending.from } else { None };
+    diff::entries::<_, Error>(
+        repo.store(),
+        from.as_ref(),
+        pending.to.as_ref(),
+        &pathspec,
+        &mut |change| {
+            parents.extend(change.path.split().map(|(parent, _)| parent));
+            all.push(Step { path: change.path, old: change.old, new: change.new });
+            Ok(())
+        },
+    )?;
+    let stamps = add_overwritten(repo, &pending, &mut all)?;
+    parents.extend(all.iter().filter_map(|step| step.path.split().map(|(parent, _)| parent)));
+    let mut steps = Vec::new();
+    let mut rows: Vec<(RepoPath, Option<Tracked>)> = Vec::new();
+    // What is as it should be keeps its place from what the file system takes for the same.
+    let mut settled = BTreeSet::new();
+    let tells_names_apart = working.volume.tells_names_apart();
+    let taken = taken(&working, &all)?;
+    let mut finder = Finder {
+        working: &working,
+        walker: Walker::new(working.tree.root.clone()),
+        same_boot: pending.boot.is_some() && pending.boot == repo.disk().boot_id(),
+    };
+    for (at, step) in all.into_iter().enumerate() {
+        let found = match taken.contains(&at) {
+            true if step.new.is_some() => Found::Write,
+            true => Found::Done,
+            false => finder.look(&step, stamps.get(&step.path))?,
+        };
+        if !tells_names_apart && step.new.is_some() && matches!(found, Found::Done | Found::Users) {
+            settled.insert(step.path.clone());
+        }
+        match found {
+            Found::Change => steps.push(step),
+            Found::Write => steps.push(Step { old: None, ..step }),
+            Found::Done => rows.extend(finder.row(&step)?),
+            Found::Users => {
+                rows.push((step.path, step.new.as_ref().map(Tracked::of_entry)));
+            }
+        }
+    }
+    restore::with_parents(&working, pending.to.as_ref(), &mut steps)?;
+    remove_leftovers(&working, &parents);
+    monitor.begin(Stage::Writing, Some(steps.len() as u64), None);
+    let mut applied = apply(&working, &steps, &settled, Obstacles::Keep, monitor)?;
+    applied.rows.extend(rows);
+    applied.rows.sort_by(|a, b| a.0.cmp(&b.0));
+    applied.rows.dedup_by(|a, b| a.0 == b.0);
+    settle(&mut working, &pending, &applied)?;
+    let edits: Vec<RefEdit> = pending.refs.iter().cloned().map(PendingRef::edit).collect();
+    let is_due = edits.iter().all(|edit| repo.store().target(&edit.name) == edit.old);
+    if is_due && !edits.is_empty() {
+        let publication = Publication::new(&pending.verb, &actor.to_actor()).with_refs(edits);
+        match repo.store().publish(publication) {
+            Ok(_) | Err(StoreError::Moved { .. }) => {}
+            // What it was to point to never became durable: then the tree is as the refs say, and
+            // what was written shows as changes.
+            Err(StoreError::BadTarget { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // Without the note nobody makes up for what never became durable.
+    working.tree.root.sync_file_system().map_err(StoreError::io("sync", "the working tree"))?;
+    remove_note(repo)
+}
+
+/// Adds steps for what the command was told to overwrite besides what differs between the trees.
+/// Returns what stood there.
+fn add_overwritten(
+    repo: &Repository,
+    pending: &Pending,
+    all: &mut Vec<Step>,
+) -> Result<BTreeMap<RepoPath, Stamp>, Error> {
+    let mut stamps = BTreeMap::new();
+    let mut more = Vec::new();
+    for one in &pending.overwritten {
+        let Ok(path) = RepoPath::new(one.path.clone()) else { continue };
+        if let Some(was) = one.was {
+            stamps.insert(path.clone(), was);
+        }
+        let new = match &pending.to {
+            Some(tree) => crate::repo::find_entry(repo.store(), tree, &path)?,
+            None => None,
+        };
+        if new.is_some() {
+            restore::expand(repo.store(), path, new, &mut more)?;
+        }
+    }
+    // Of two steps for one path the one that knows what was there comes first and stays.
+    all.append(&mut more);
+    all.sort_by(|a, b| a.path.cmp(&b.path));
+    all.dedup_by(|b, a| a.path == b.path);
+    Ok(stamps)
+}
+
+/// Removes files that were written beside those they were to replace.
+fn remove_leftovers(working: &Working<'_>, parents: &BTreeSet<RepoPath>) {
+    let mut walker = Walker::new(working.tree.root.clone());
+    for parent in parents {
+        let Ok(dir) = walker.open(parent) else { continue };
+        for found in dir.list().unwrap_or_default() {
+            if crate::path::is_temporary(&found.name) {
+                // What stays is passed over by every scan.
+                let _ = dir.remove_file(&found.name);
+            }
+        }
+    }
+}
+
+/// What became of one path.
+enum Found {
+    /// It is as it was before.
+    Change,
+    /// Nothing is there, or what is there is to be replaced.
+    Write,
+    /// It is as it should be.
+    Done,
+    /// It is neither: the user's.
+    Users,
+}
+
+struct Finder<'a, 'r> {
+    working: &'a Working<'r>,
+    walker: Walker,
+    /// Whether the change began under this boot.
+    same_boot: bool,
+}
+
+impl Finder<'_, '_> {
+    fn look(&mut self, step: &Step, stamp: Option<&Stamp>) -> Result<Found, Error> {
+        let Some((parent, name)) = step.path.split() else { return Ok(Found::Done) };
+        let there =
+            self.walker.open(&parent).and_then(|dir| dir.stat(name).map(|stat| (dir, stat)));
+        let (dir, stat) = match there {
+            Ok(there) => there,
+            Err(error) => {
+                return match error.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                        Ok(if step.new.is_some() { Found::Write } else { Found::Done })
+                    }
+                    _ => Err(Error::Worktree { path: step.path.clone(), source: error }),
+                };
+            }
+        };
+        let is = |entry: &Option<Entry>| match entry {
+            Some(entry) => self.holds(&*dir, name, &stat, entry),
+            None => Ok(false),
+        };
+        if is(&step.new)? {
+            // The content is there; mode and time may not be.
+            return Ok(match &step.new {
+                Some(new) if new.is_directory() => Found::Change,
+                _ => Found::Done,
+            });
+        }
+        if is(&step.old)? {
+            return Ok(Found::Change);
+        }
+        if stamp.is_some_and(|stamp| stamp.is(&stat, self.same_boot)) {
+            // The command was told to throw it away.
+            let is_directory =
+                |entry: &Option<Entry>| entry.as_ref().is_some_and(Entry::is_directory);
+            let is_replaced =
+                step.new.is_some() && is_directory(&step.old) == is_directory(&step.new);
+            return Ok(if is_replaced { Found::Write } else { Found::Change });
+        }
+        if let Some(new) = &step.new
+            && self.is_torn(&*dir, name, &stat, new)?
+        {
+            self.rescue(&*dir, name)?;
+            return Ok(Found::Write);
+        }
+        Ok(Found::Users)
+    }
+
+    /// Whether what is there has this content.
+    fn holds(
+        &self,
+        dir: &dyn Dir,
+        name: &[u8],
+        stat: &disk::Stat,
+        entry: &Entry,
+    ) -> Result<bool, Error> {
+        holds(self.working.repo, dir, name, stat, entry)
+    }
+
+    /// Whether a file is the beginning of what it should be, with zeros where something is
+    /// missing: what a power failure leaves of a file that was being written.
+    fn is_torn(
+        &self,
+        dir: &dyn Dir,
+        name: &[u8],
+        stat: &disk::Stat,
+        new: &Entry,
+    ) -> Result<bool, Error> {
+        let What::File { size, content } = &new.what else { return Ok(false) };
+        if stat.kind != FileKind::File || stat.size > *size {
+            return Ok(false);
+        }
+        let Ok(file) = dir.open(name) else { return Ok(false) };
+        let mut offset = 0u64;
+        let mut torn = true;
+        let mut buffer = Vec::new();
+        read_content::<StoreError>(self.working.repo.store(), *size, content, |piece| {
+            let within = stat.size.saturating_sub(offset).min(piece.len() as u64) as usize;
+            buffer.resize(within, 0);
+            let read = file.read_full_at(&mut buffer, offset).unwrap_or(0);
+            torn &= read == within
+                && buffer
+                    .iter()
+                    .zip(&piece[..within])
+                    .all(|(there, meant)| there == meant || *there == 0);
+            offset += piece.len() as u64;
+            Ok(())
+        })?;
+        Ok(torn)
+    }
+
+    /// Puts a torn file aside: nothing is deleted that might be somebody's.
+    fn rescue(&self, dir: &dyn Dir, name: &[u8]) -> Result<(), Error> {
+        let state = self.working.repo.store().dir();
+        disk::make_dirs(&**state, b"lost-found").map_err(StoreError::io("create", "lost-found"))?;
+        let aside = format!("lost-found/{}-torn", hex(&self.working.repo.env().random.four()));
+        dir.rename(name, &**state, aside.as_bytes()).map_err(StoreError::io("rename", &aside))?;
+        Ok(())
+    }
+
+    fn row(&mut self, step: &Step) -> Result<Option<(RepoPath, Option<Tracked>)>, Error> {
+        let row = step.new.as_ref().map(|new| {
+            let mut row = Tracked::of_entry(new);
+            row.presence = Presence::Here;
+            row
+        });
+        Ok(Some((step.path.clone(), row)))
+    }
+}
+
+/// Whether what is there under a name has the content of an entry.
+pub(in crate::ops) fn holds(
+    repo: &Repository,
+    dir: &dyn Dir,
+    name: &[u8],
+    stat: &disk::Stat,
+    entry: &Entry,
+) -> Result<bool, Error> {
+    let unreadable = |source| StoreError::io("read", &crate::path::quoted(name))(source);
+    Ok(match (&entry.what, stat.kind) {
+        (What::Directory { .. }, FileKind::Directory) => true,
+        (What::File { size, content }, FileKind::File) if *size == stat.size => {
+            let Some((_, id)) = hash_file(dir, name).map_err(unreadable)? else {
+                return Ok(false);
+            };
+            match content_kind(*size) {
+                Kind::Chunk => id == *content,
+                _ => repo.store().object::<Manifest>(content)?.content == id,
+            }
+        }
+        (What::Symlink { target, .. }, FileKind::Symlink) => {
+            let pointed = dir.link_target(name).map_err(unreadable)?;
+            Kind::Chunk.id_of(&pointed) == *target
+        }
+        _ => false,
+    })
+}
