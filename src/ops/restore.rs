@@ -16,7 +16,7 @@ use crate::store::{Batch, Error as StoreError, Publication, Store};
 use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Untracked, Visitor};
 use crate::worktree::{Failed, Obstacles, Step, Walker};
 
-use super::pending::{self, Pending, Plan};
+use super::pending::{self, Before, Lost, Pending, Plan};
 use super::{Error, begin, moved, revisions, staging, travel};
 
 /// A side of a merge.
@@ -169,6 +169,14 @@ fn bring_back(
             Some(goal) => find_entry(store, goal, &path)?,
             None => None,
         };
+        if new.is_none()
+            && let Some(base) = &working.base.tree
+        {
+            // It goes though it was changed.
+            let old = find_entry(store, base, &path)?;
+            steps.push(Step { path, old, new });
+            continue;
+        }
         expand(store, path, new, &mut steps)?;
     }
     if let Some(source) = &source {
@@ -195,7 +203,15 @@ fn bring_back(
         }
         return Ok(());
     }
-    let overwritten = pending::overwritten(working, &BTreeSet::new(), steps.iter());
+    let obstacles = Obstacles::Remove;
+    let thrown_away = Lost {
+        changed: &BTreeSet::new(),
+        steps: &steps,
+        is_lost: &|_| true,
+        before: Before::Unknown,
+        obstacles,
+    };
+    let overwritten = thrown_away.stamps(working);
     let pending = Pending {
         verb: "restore".to_owned(),
         actor: options.actor.to_actor(),
@@ -209,7 +225,6 @@ fn bring_back(
         refs: Vec::new(),
         overwritten,
     };
-    let obstacles = Obstacles::Remove;
     let plan = Plan { pending, steps, obstacles, sealed: None, refs: Vec::new() };
     let applied = pending::carry_out(working, plan, monitor)?;
     if source.is_none() {

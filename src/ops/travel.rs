@@ -14,7 +14,7 @@ use crate::repo::{Person, Working};
 use crate::store::{Error as StoreError, RefEdit};
 use crate::worktree::{Obstacles, Step, Walker};
 
-use super::pending::{self, Pending, Plan, holds};
+use super::pending::{self, Before, Lost, Pending, Plan, holds};
 use super::{Error, restore};
 
 /// What becomes of unsaved work that is in the way.
@@ -108,8 +108,18 @@ pub(super) fn plan(
             return Err(Error::WouldOverwrite { paths });
         }
     }
-    let is_lost = |step: &&Step| lost.is_none_or(|lost| lost.contains(&step.path));
-    let overwritten = pending::overwritten(working, &changed, steps.iter().filter(is_lost));
+    let obstacles = match journey.unsaved {
+        Unsaved::Discard => Obstacles::Remove,
+        Unsaved::Keep | Unsaved::DiscardAt(_) => Obstacles::Keep,
+    };
+    let thrown_away = Lost {
+        changed: &changed,
+        steps: &steps,
+        is_lost: &|step| lost.is_none_or(|lost| lost.contains(&step.path)),
+        before: Before::Known,
+        obstacles,
+    };
+    let overwritten = thrown_away.stamps(working);
     let pending = Pending {
         verb: journey.verb.to_owned(),
         actor: journey.actor,
@@ -122,10 +132,6 @@ pub(super) fn plan(
         commit: journey.commit,
         refs: Vec::new(),
         overwritten,
-    };
-    let obstacles = match journey.unsaved {
-        Unsaved::Discard => Obstacles::Remove,
-        Unsaved::Keep | Unsaved::DiscardAt(_) => Obstacles::Keep,
     };
     Ok(Plan { pending, steps, obstacles, sealed: None, refs: journey.refs })
 }

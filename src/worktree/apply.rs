@@ -648,10 +648,15 @@ fn replace(target: Target<'_>, dir: &dyn Dir, temporary: &[u8], name: &[u8]) -> 
     }
 }
 
+/// Whether what has this name makes the directory it is in a repository.
+pub(crate) fn is_of_repository(name: &[u8]) -> bool {
+    name == b".git" || path::check_name(name).is_err()
+}
+
 /// Whether a directory is a repository, or one below it is. Its history is recorded nowhere else.
 fn holds_repository(dir: &dyn Dir) -> io::Result<bool> {
     for found in dir.list()? {
-        if found.name == b".git" || path::check_name(&found.name).is_err() {
+        if is_of_repository(&found.name) {
             return Ok(true);
         }
         if is_dir(dir, &found)? && holds_repository(&*dir.dir(&found.name)?)? {

@@ -67,9 +67,29 @@ const VERBS: &[Verb] = &[
         prepare: with_branch,
         run: |disk| bring_back(disk, Some("other"), &["a", "d"]),
     },
+    Verb {
+        name: "restore of what a commit does not have",
+        prepare: with_what_goes,
+        run: |disk| bring_back(disk, Some("other"), &["a", "d", "link", "mine", "new"]),
+    },
+    Verb {
+        name: "restore over files of another kind",
+        prepare: of_another_kind,
+        run: |disk| bring_back(disk, None, &["a", "d", "empty", "link", "t"]),
+    },
     Verb { name: "reset --hard", prepare: with_branch, run: |disk| go_back(disk, "other") },
     Verb { name: "reset --hard over edits", prepare: edited, run: |disk| go_back(disk, "HEAD") },
     Verb { name: "switch --discard over edits", prepare: edited, run: discard },
+    Verb {
+        name: "reset --hard over files of another kind",
+        prepare: of_another_kind,
+        run: |disk| go_back(disk, "HEAD"),
+    },
+    Verb {
+        name: "switch --discard over files of another kind",
+        prepare: of_another_kind,
+        run: discard,
+    },
     Verb { name: "merge", prepare: diverged, run: |disk| join(disk, "other") },
     Verb { name: "undo", prepare: went_back, run: |disk| undo_or_redo(disk, Direction::Undo) },
     Verb { name: "redo", prepare: undone, run: |disk| undo_or_redo(disk, Direction::Redo) },
@@ -147,6 +167,46 @@ fn edited(disk: &MemoryDisk) {
     let root = disk.open(std::path::Path::new(ROOT)).unwrap();
     root.remove_file(b"big").unwrap();
     root.dir(b"d").unwrap().remove_file(b"b").unwrap();
+}
+
+/// On `main`, whose `link` and `mine` `other` does not have; `mine` is edited.
+fn with_what_goes(disk: &MemoryDisk) {
+    with_branch(disk);
+    write(disk, "mine", "on main\n");
+    commit_all(&open(&shared(disk)).unwrap(), "on main").unwrap();
+    settle(disk);
+    write(disk, "mine", "edited\n");
+}
+
+/// On `main`, with files where directories were recorded and the other way round. Where `other` has
+/// a file or a directory more, something untracked stands.
+fn of_another_kind(disk: &MemoryDisk) {
+    recorded(disk);
+    let shared = shared(disk);
+    write(disk, "t/x", "in t\n");
+    commit_all(&open(&shared).unwrap(), "with t").unwrap();
+    make_branch(&shared, "other").unwrap();
+    go(&shared, "other").unwrap();
+    let root = disk.open(std::path::Path::new(ROOT)).unwrap();
+    root.dir(b"t").unwrap().remove_file(b"x").unwrap();
+    root.remove_dir(b"t").unwrap();
+    for path in ["a", "t", "new", "n/f"] {
+        write(disk, path, format!("{path} of other\n"));
+    }
+    commit_all(&open(&shared).unwrap(), "on other").unwrap();
+    go(&shared, "main").unwrap();
+    settle(disk);
+    for file in [&b"a"[..], b"link", b"d/b", b"d/e/c"] {
+        root.remove_file(file).unwrap();
+    }
+    for directory in [&b"d/e"[..], b"d", b"empty"] {
+        root.remove_dir(directory).unwrap();
+    }
+    write(disk, "d", "a file\n");
+    root.make_symlink(b"t", b"empty").unwrap();
+    for path in ["a/mine", "a/deep/mine", "link/mine", "t/mine", "new/mine", "n"] {
+        write(disk, path, "not recorded\n");
+    }
 }
 
 fn with_untracked(disk: &MemoryDisk) {
@@ -410,8 +470,6 @@ impl Story {
             let paths = working.keys().chain(files.keys());
             paths.filter(|path| working.get(*path) != files.get(*path)).cloned().collect()
         };
-        // What `restore` overwrites is recorded nowhere: a path that was not reached is the user's.
-        let is_whole = is_whole || (self.name.starts_with("restore") && neither.is_empty());
         assert!(
             is_whole,
             "{context}: not old in {:?}, not new in {:?}, neither: {neither:?}",
@@ -523,9 +581,13 @@ power_loss! {
     switch_keeps_what_is_the_users_through_a_power_loss: "switch with a user's files",
     restore_survives_power_loss: "restore",
     restore_from_a_commit_survives_power_loss: "restore from a commit",
+    restore_of_what_goes_survives_power_loss: "restore of what a commit does not have",
+    restore_over_other_kinds_survives_power_loss: "restore over files of another kind",
     reset_survives_power_loss: "reset --hard",
     reset_over_edits_survives_power_loss: "reset --hard over edits",
     switching_over_edits_survives_power_loss: "switch --discard over edits",
+    reset_over_other_kinds_survives_power_loss: "reset --hard over files of another kind",
+    switching_over_other_kinds_survives_power_loss: "switch --discard over files of another kind",
     merge_survives_power_loss: "merge",
     undo_survives_power_loss: "undo",
     redo_survives_power_loss: "redo",
@@ -569,6 +631,59 @@ fn a_killed_discard_is_completed_and_spares_what_was_edited_since() {
                 .filter(|path| now.get(*path) != meant.get(*path))
                 .collect();
             assert!(unlike.is_empty(), "{context}: unlike {unlike:?}");
+            completed += u32::from(is_noted);
+            if !faulty.is_dead() {
+                break;
+            }
+        }
+        assert!(completed > 5, "{name}: {completed}");
+    }
+}
+
+/// What was to be thrown away goes; what came into it since the kill stays, and so does a directory
+/// with that in it.
+#[test]
+fn a_killed_discard_clears_the_way_and_spares_what_came_since() {
+    for name in [
+        "reset --hard over files of another kind",
+        "switch --discard over files of another kind",
+        "restore over files of another kind",
+        "restore of what a commit does not have",
+    ] {
+        let verb = VERBS.iter().find(|verb| verb.name == name).unwrap();
+        let story = Story::of(verb);
+        let mut completed = 0;
+        for survivors in 0.. {
+            let disk = story.copy();
+            let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+            faulty.set_fault(Fault::dying_after(survivors).torn());
+            let dying: Arc<dyn Disk> = Arc::new(faulty.clone());
+            let _ = (verb.run)(&dying);
+            let left = disk.image_after_power_loss(Survival::Everything);
+            let context = format!("{name}: after {survivors} writes");
+            let files = working_files(&left);
+            let is_noted = list_status(&open(&shared(&left)).unwrap()).unwrap().is_changing;
+            let mut meant = if is_noted { story.new.clone() } else { files.clone() };
+            let mut since = |path: &str, inside: &[&str]| {
+                write(&left, path, "since the kill");
+                inside.iter().for_each(|above| drop(meant.insert((*above).into(), b"/".into())));
+                meant.insert(path.into(), b"since the kill".into());
+            };
+            if files.get("a/deep").is_some_and(|kind| kind == b"/") {
+                since("a/deep/since", &["a", "a/deep"]);
+            }
+            if files.get("mine").is_some_and(|bytes| bytes == b"edited\n") {
+                since("mine", &[]);
+            }
+            let _ = ops_that_recover(&shared(&left));
+            let now = working_files(&left);
+            let unlike: Vec<&String> = meant
+                .keys()
+                .chain(now.keys())
+                .filter(|path| now.get(*path) != meant.get(*path))
+                .collect();
+            assert!(unlike.is_empty(), "{context}: unlike {unlike:?}");
+            assert!(!list_status(&open(&shared(&left)).unwrap()).unwrap().is_changing, "{context}");
             completed += u32::from(is_noted);
             if !faulty.is_dead() {
                 break;

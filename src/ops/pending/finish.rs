@@ -11,7 +11,7 @@ use super::note::{FILE, Pending, PendingRef, Stamp, is_pending, read_note, remov
 use super::plan::{apply, lock, settle, taken};
 use crate::diff;
 use crate::disk::{self, Dir, FileKind};
-use crate::hash::{Kind, hex};
+use crate::hash::{Id, Kind, hex};
 use crate::index::{Presence, Tracked};
 use crate::object::{Entry, Manifest, Source, What};
 use crate::path::{Pathspec, RepoPath};
@@ -19,7 +19,7 @@ use crate::progress::{Monitor, Stage};
 use crate::repo::{Person, Repository, Rules, Working};
 use crate::store::{Error as StoreError, Publication, RefEdit, content_kind};
 use crate::worktree::record::hash_file;
-use crate::worktree::{Obstacles, Step, Walker, read_content};
+use crate::worktree::{Applied, Obstacles, Step, Walker, read_content};
 
 /// Finishes what a command that died had begun. If it still lives, says so.
 pub(in crate::ops) fn finish_interrupted(
@@ -57,6 +57,8 @@ pub(in crate::ops) fn finish_interrupted(
         },
     )?;
     let stamps = add_overwritten(repo, &pending, &mut all)?;
+    let same_boot = pending.boot.is_some() && pending.boot == repo.disk().boot_id();
+    clear(&working, pending.to.as_ref(), &stamps, same_boot)?;
     parents.extend(all.iter().filter_map(|step| step.path.split().map(|(parent, _)| parent)));
     let mut steps = Vec::new();
     let mut rows: Vec<(RepoPath, Option<Tracked>)> = Vec::new();
@@ -64,11 +66,8 @@ pub(in crate::ops) fn finish_interrupted(
     let mut settled = BTreeSet::new();
     let tells_names_apart = working.volume.tells_names_apart();
     let taken = taken(&working, &all)?;
-    let mut finder = Finder {
-        working: &working,
-        walker: Walker::new(working.tree.root.clone()),
-        same_boot: pending.boot.is_some() && pending.boot == repo.disk().boot_id(),
-    };
+    let mut finder =
+        Finder { working: &working, walker: Walker::new(working.tree.root.clone()), same_boot };
     for (at, step) in all.into_iter().enumerate() {
         let found = match taken.contains(&at) {
             true if step.new.is_some() => Found::Write,
@@ -91,6 +90,7 @@ pub(in crate::ops) fn finish_interrupted(
     remove_leftovers(&working, &parents);
     monitor.begin(Stage::Writing, Some(steps.len() as u64), None);
     let mut applied = apply(&working, &steps, &settled, Obstacles::Keep, monitor)?;
+    tell_failed(&applied, monitor);
     applied.rows.extend(rows);
     applied.rows.sort_by(|a, b| a.0.cmp(&b.0));
     applied.rows.dedup_by(|a, b| a.0 == b.0);
@@ -141,6 +141,60 @@ fn add_overwritten(
     Ok(stamps)
 }
 
+/// Removes what the command was told to throw away where nothing is to be, or something of another
+/// kind: what has come to stand there since stays, and the directories it is in.
+fn clear(
+    working: &Working<'_>,
+    goal: Option<&Id>,
+    stamps: &BTreeMap<RepoPath, Stamp>,
+    same_boot: bool,
+) -> Result<(), Error> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    // Deepest first: a directory is empty when its turn comes.
+    for (path, stamp) in stamps.iter().rev() {
+        let Some((parent, name)) = path.split() else { continue };
+        let failed = |source| Error::Worktree { path: path.clone(), source };
+        let there = walker.open(&parent).and_then(|dir| dir.stat(name).map(|stat| (dir, stat)));
+        let (dir, stat) = match there {
+            Ok(there) => there,
+            Err(error) if is_nothing(&error) => continue,
+            Err(error) => return Err(failed(error)),
+        };
+        let new = match goal {
+            Some(goal) => crate::repo::find_entry(working.repo.store(), goal, path)?,
+            None => None,
+        };
+        let is_directory = stat.kind == FileKind::Directory;
+        let stays = new.is_some_and(|new| new.is_directory() == is_directory);
+        if stays || !stamp.is(&stat, same_boot) {
+            continue;
+        }
+        let removed = if is_directory { dir.remove_dir(name) } else { dir.remove_file(name) };
+        match removed {
+            Err(error) if is_nothing(&error) => {}
+            // What is in it came since.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            removed => removed.map_err(failed)?,
+        }
+    }
+    Ok(())
+}
+
+fn is_nothing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Says what could not be finished. It shows as changed from now on.
+fn tell_failed(applied: &Applied, monitor: &dyn Monitor) {
+    const TOLD: usize = 10;
+    for failed in applied.failed.iter().take(TOLD) {
+        monitor.notice(&format!("'{}' could not be changed: {}", failed.path, failed.error));
+    }
+    if applied.failed.len() > TOLD {
+        monitor.notice(&format!("and {} more", applied.failed.len() - TOLD));
+    }
+}
+
 /// Removes files that were written beside those they were to replace.
 fn remove_leftovers(working: &Working<'_>, parents: &BTreeSet<RepoPath>) {
     let mut walker = Walker::new(working.tree.root.clone());
@@ -182,11 +236,10 @@ impl Finder<'_, '_> {
         let (dir, stat) = match there {
             Ok(there) => there,
             Err(error) => {
-                return match error.kind() {
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                        Ok(if step.new.is_some() { Found::Write } else { Found::Done })
-                    }
-                    _ => Err(Error::Worktree { path: step.path.clone(), source: error }),
+                return match is_nothing(&error) {
+                    true if step.new.is_some() => Ok(Found::Write),
+                    true => Ok(Found::Done),
+                    false => Err(Error::Worktree { path: step.path.clone(), source: error }),
                 };
             }
         };

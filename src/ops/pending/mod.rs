@@ -12,5 +12,5 @@ mod note;
 mod plan;
 
 pub(super) use finish::{finish_interrupted, holds};
-pub(super) use note::{Pending, is_pending, overwritten, remove_note};
+pub(super) use note::{Before, Lost, Pending, is_pending, remove_note};
 pub(super) use plan::{Plan, carry_out, carry_out_by, lock, sync_written, taken};

@@ -3,18 +3,18 @@
 //! `.annals/pending` is replaced as a whole and ends with a checksum. One that is damaged says
 //! nothing and is removed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::super::Error;
 use crate::clock::Time;
 use crate::codec::{self, Decode, Encode, Validate};
-use crate::disk::{self, FileKind};
+use crate::disk::{self, Dir, DirRef, FileKind};
 use crate::hash::{self, Id};
 use crate::path::RepoPath;
 use crate::repo::{Repository, Working};
 use crate::store::{Error as StoreError, RefEdit, Target};
-use crate::worktree::{Step, Walker};
+use crate::worktree::{Obstacles, Step, Walker, is_of_repository};
 
 pub(super) const FILE: &str = "pending";
 /// A note names at most all paths of a working tree.
@@ -43,7 +43,8 @@ pub(in crate::ops) struct Pending {
     pub(in crate::ops) commit: Option<Id>,
     /// The refs that move when it is done.
     pub(in crate::ops) refs: Vec<PendingRef>,
-    /// Paths that become as in `to` whatever stood there.
+    /// Paths that become as in `to` whatever stood there: what stood where nothing is to be, or
+    /// something of another kind, is removed.
     pub(in crate::ops) overwritten: Vec<Overwritten>,
 }
 
@@ -87,34 +88,114 @@ impl Stamp {
     }
 }
 
-/// What stands now at paths that are to be overwritten. Of the steps, those where something stands
-/// that no tree may know.
-pub(in crate::ops) fn overwritten<'a>(
-    working: &Working<'_>,
-    changed: &BTreeSet<RepoPath>,
-    steps: impl Iterator<Item = &'a Step>,
-) -> Vec<Overwritten> {
-    let mut walker = Walker::new(working.tree.root.clone());
-    let mut stamp = |path: &RepoPath| {
-        let (parent, name) = path.split()?;
-        // What cannot be looked at cannot be known again either, and then it stays.
-        let stat = walker.open(&parent).and_then(|dir| dir.stat(name)).ok()?;
-        Some(Stamp::of(&stat))
-    };
-    let mut all: Vec<Overwritten> = Vec::new();
-    for path in changed {
-        all.push(Overwritten { path: path.as_bytes().to_vec(), was: stamp(path) });
-    }
-    for step in steps {
-        let is_file = step.new.as_ref().is_some_and(|new| !new.is_directory());
-        if !is_file || step.old.is_some() || changed.contains(&step.path) {
-            continue;
+/// Whether whoever finishes the change can tell what was there before by a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ops) enum Before {
+    /// What the steps' `old` says is known.
+    Known,
+    /// Nothing is known of it.
+    Unknown,
+}
+
+/// What is to be thrown away.
+pub(in crate::ops) struct Lost<'a> {
+    /// Tracked paths that are not as they were recorded.
+    pub(in crate::ops) changed: &'a BTreeSet<RepoPath>,
+    /// What is done, sorted by path.
+    pub(in crate::ops) steps: &'a [Step],
+    /// Of which of the steps what stands in their place is thrown away.
+    pub(in crate::ops) is_lost: &'a dyn Fn(&Step) -> bool,
+    /// What of it a tree tells.
+    pub(in crate::ops) before: Before,
+    /// Whether a directory that stands where a file is to be goes with all that is in it.
+    pub(in crate::ops) obstacles: Obstacles,
+}
+
+impl Lost<'_> {
+    /// What stands now at these paths, where no tree tells. What cannot be looked at cannot be known
+    /// again either, and then it stays.
+    pub(in crate::ops) fn stamps(&self, working: &Working<'_>) -> Vec<Overwritten> {
+        let mut walker = Walker::new(working.tree.root.clone());
+        let mut all: BTreeMap<RepoPath, Option<Stamp>> = BTreeMap::new();
+        for path in self.changed {
+            let step = self.steps.binary_search_by(|step| step.path.cmp(path));
+            let was = match (step, look(&mut walker, path)) {
+                (Ok(at), Some((dir, stat))) => {
+                    self.add_below(&self.steps[at], &*dir, &mut all);
+                    gives_way(&self.steps[at], &stat).then(|| Stamp::of(&stat))
+                }
+                _ => None,
+            };
+            all.insert(path.clone(), was);
         }
-        if let Some(was) = stamp(&step.path) {
-            all.push(Overwritten { path: step.path.as_bytes().to_vec(), was: Some(was) });
+        for step in self.steps {
+            if !(self.is_lost)(step) || self.changed.contains(&step.path) {
+                continue;
+            }
+            let Some((dir, stat)) = look(&mut walker, &step.path) else { continue };
+            self.add_below(step, &*dir, &mut all);
+            let is_told = step.old.is_some() && self.before == Before::Known;
+            if !is_told && gives_way(step, &stat) {
+                all.insert(step.path.clone(), Some(Stamp::of(&stat)));
+            }
+        }
+        let one = |(path, was): (RepoPath, _)| Overwritten { path: path.as_bytes().to_vec(), was };
+        all.into_iter().map(one).collect()
+    }
+
+    /// All that is in a directory that stands where a file is to be; nothing if a repository is in
+    /// it, which is never removed.
+    fn add_below(&self, step: &Step, dir: &dyn Dir, all: &mut BTreeMap<RepoPath, Option<Stamp>>) {
+        let wants_file = step.new.as_ref().is_some_and(|new| !new.is_directory());
+        let mut found = Vec::new();
+        if wants_file
+            && self.obstacles == Obstacles::Remove
+            && let Ok(dir) = dir.dir(step.path.name())
+            && stamp_below(&*dir, &step.path, &mut found).is_ok_and(|is_all| is_all)
+        {
+            all.extend(found.into_iter().map(|(path, stamp)| (path, Some(stamp))));
         }
     }
-    all
+}
+
+/// Whether what stands there goes with the step.
+fn gives_way(step: &Step, stat: &disk::Stat) -> bool {
+    let is_directory = stat.kind == FileKind::Directory;
+    match (&step.old, &step.new) {
+        // What is a directory stays one.
+        (_, Some(new)) => !(new.is_directory() && is_directory),
+        // What is of another kind is not what was to go.
+        (Some(old), None) => old.is_directory() == is_directory,
+        (None, None) => false,
+    }
+}
+
+/// What stands at a path, and the directory it is in.
+fn look(walker: &mut Walker, path: &RepoPath) -> Option<(DirRef, disk::Stat)> {
+    let (parent, name) = path.split()?;
+    let dir = walker.open(&parent).ok()?;
+    let stat = dir.stat(name).ok()?;
+    Some((dir, stat))
+}
+
+/// Finds all that is in a directory; false if a repository is.
+fn stamp_below(
+    dir: &dyn Dir,
+    path: &RepoPath,
+    found: &mut Vec<(RepoPath, Stamp)>,
+) -> io::Result<bool> {
+    for one in dir.list()? {
+        if is_of_repository(&one.name) {
+            return Ok(false);
+        }
+        let below = path.join(&one.name);
+        let stat = dir.stat(&one.name)?;
+        found.push((below.clone(), Stamp::of(&stat)));
+        if stat.kind == FileKind::Directory && !stamp_below(&*dir.dir(&one.name)?, &below, found)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A ref that moves when it is done.
