@@ -21,6 +21,19 @@ fn a_wrong_call_ends_with_129_and_a_failure_with_128() {
 }
 
 #[test]
+fn one_file_is_not_several() {
+    let world = World::with(&["one: a=1", "two: a=2"]);
+    assert!(world.says("switch -c side HEAD~1").ends_with("1 file written (2 B), 0 removed"));
+    assert!(world.says("merge main").ends_with("1 file written (2 B), 0 removed"));
+    world.write("a", "mine\n");
+    world.run("add a").ok();
+    assert_eq!(world.says("restore --staged a"), "Took back 1 path");
+    world.run("restore a").ok();
+    let said = World::new().says("fsck");
+    assert!(said.contains(", 1 record, "), "{said}");
+}
+
+#[test]
 fn an_error_is_json_if_that_was_asked_for() {
     let world = World::new();
     let said = world.run("--json log nope").fails(128);

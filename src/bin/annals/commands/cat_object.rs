@@ -10,7 +10,7 @@ use annals::ops::revisions;
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::output::{Quoting, bytes_text, entry_json, id_json, person_json, text_json};
+use crate::output::{Quoting, bytes_text, counted, entry_json, id_json, person_json, text_json};
 use crate::pretty::who;
 use crate::report::Error;
 
@@ -102,7 +102,8 @@ fn chunk_lines(bytes: &[u8], lines: &mut Vec<String>) {
         lines.push(format!("{:08x} {:47}  {letters}", number * 16, digits.join(" ")));
     }
     if bytes.len() > 256 {
-        lines.push(format!("… and {} bytes more", bytes.len() - 256));
+        let more = counted((bytes.len() - 256) as u64, "byte", "bytes");
+        lines.push(format!("… and {more} more"));
     }
 }
 

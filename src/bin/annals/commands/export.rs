@@ -10,9 +10,9 @@ use annals::ops::import::Fate;
 use annals::path::quoted;
 use serde_json::json;
 
-use super::import::{counted, word};
+use super::import::word;
 use crate::context::Context;
-use crate::output::{id_json, text_json};
+use crate::output::{counted, id_json, text_json};
 use crate::report::{Error, NO};
 
 /// Write the history for another program

@@ -6,7 +6,7 @@ use annals::ops::fsck::{self, Depth, Outcome, Severity};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::output::{bytes_text, id_json, text_json};
+use crate::output::{bytes_text, counted, id_json, text_json};
 use crate::report::Error;
 
 /// Check that everything is there and sound
@@ -57,18 +57,19 @@ fn print(context: &Context, outcome: &Outcome) -> Result<(), Error> {
         output.line(format!("{} '{path}' of {commit}", output.color.red("lost:")))?;
     }
     if outcome.lost_more > 0 {
-        output.line(format!("and {} more lost paths", outcome.lost_more))?;
+        let more = counted(outcome.lost_more, "more lost path", "more lost paths");
+        output.line(format!("and {more}"))?;
     }
     for (kind, id) in &outcome.dangling_objects {
         output.line(format!("dangling {kind} {id}"))?;
     }
     output.say(format!(
-        "Checked {} packs ({}), {} objects, {} records, {} refs: {}",
-        outcome.packs,
+        "Checked {} ({}), {}, {}, {}: {}",
+        counted(outcome.packs, "pack", "packs"),
         bytes_text(outcome.pack_bytes),
-        outcome.objects,
-        outcome.records,
-        outcome.refs,
+        counted(outcome.objects, "object", "objects"),
+        counted(outcome.records, "record", "records"),
+        counted(outcome.refs, "ref", "refs"),
         if outcome.is_clean() { "everything is sound" } else { "not everything is sound" },
     ))
 }

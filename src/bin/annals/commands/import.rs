@@ -12,7 +12,7 @@ use annals::store;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::output::{bytes_text, id_json};
+use crate::output::{bytes_text, counted, id_json};
 use crate::report::{Error, NO};
 
 /// Take in a history that another program has recorded
@@ -156,10 +156,6 @@ fn tell(context: &Context, outcome: &Outcome, seconds: f64) -> Result<(), Error>
         bytes_text(outcome.stored),
     ))?;
     Ok(())
-}
-
-pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 pub(super) fn word(fate: Fate) -> &'static str {

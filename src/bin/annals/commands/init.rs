@@ -8,7 +8,7 @@ use annals::ops::{self, commit, init};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::output::{bytes_text, id_json};
+use crate::output::{bytes_text, counted, id_json};
 use crate::report::Error;
 
 /// Make a directory a repository, in place
@@ -85,9 +85,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     if let Some(id) = &recorded.commit {
         let rate = bytes_text((recorded.bytes_read as f64 / seconds.max(0.001)) as u64);
         output.say(format!(
-            "Recorded {} {}, {}, as {}: {} stored, in {seconds:.1} s ({rate}/s)",
-            recorded.files,
-            if recorded.files == 1 { "file" } else { "files" },
+            "Recorded {}, {}, as {}: {} stored, in {seconds:.1} s ({rate}/s)",
+            counted(recorded.files, "file", "files"),
             bytes_text(recorded.bytes),
             id.short(8),
             bytes_text(recorded.bytes_stored),

@@ -8,7 +8,7 @@ use annals::ops::{commit, merging};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::output::{bytes_text, id_json, text_json};
+use crate::output::{bytes_text, counted, id_json, text_json};
 use crate::report::{Error, NO};
 
 use super::brought::Brought;
@@ -189,8 +189,9 @@ fn print(context: &Context, outcome: &Outcome, args: &Args) -> Result<(), Error>
     if outcome.written + outcome.removed > 0 {
         let bytes = bytes_text(outcome.bytes);
         output.say(format!(
-            "  {} files written ({bytes}), {} removed",
-            outcome.written, outcome.removed
+            "  {} written ({bytes}), {} removed",
+            counted(outcome.written, "file", "files"),
+            outcome.removed
         ))?;
     }
     Ok(())

@@ -79,7 +79,8 @@ pub(crate) fn folded_text(folded: &FoldedDirectory, from: &str, to: &str) -> Str
         0 => String::new(),
         count => format!(", {} edited", thousands(count)),
     };
-    format!("{from}/ → {to}/ ({} files{edited})", thousands(folded.files))
+    let files = if folded.files == 1 { "file" } else { "files" };
+    format!("{from}/ → {to}/ ({} {files}{edited})", thousands(folded.files))
 }
 
 fn thousands(number: usize) -> String {

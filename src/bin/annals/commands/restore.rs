@@ -7,7 +7,7 @@ use annals::ops::restore;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::output::bytes_text;
+use crate::output::{bytes_text, counted};
 use crate::report::Error;
 
 use super::brought::Brought;
@@ -72,11 +72,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         let (written, removed) = (outcome.written, outcome.removed);
         let bytes = bytes_text(outcome.bytes);
         if options.worktree {
-            let files = if written == 1 { "file" } else { "files" };
-            output.say(format!("Restored {written} {files} ({bytes}), removed {removed}"))?;
+            let files = counted(written, "file", "files");
+            output.say(format!("Restored {files} ({bytes}), removed {removed}"))?;
         }
         if args.staged {
-            output.say(format!("Took back {} paths", outcome.unstaged))?;
+            let paths = counted(outcome.unstaged, "path", "paths");
+            output.say(format!("Took back {paths}"))?;
         }
     }
     Brought { failed: &outcome.failed, not_representable: &outcome.not_representable }.tell(context)

@@ -7,7 +7,7 @@ use annals::repo::Head;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::output::{bytes_text, id_json};
+use crate::output::{bytes_text, counted, id_json};
 use crate::report::Error;
 
 use super::brought::Brought;
@@ -85,8 +85,8 @@ fn print(context: &Context, outcome: &Outcome) -> Result<(), Error> {
     })?;
     if outcome.written + outcome.removed > 0 {
         output.say(format!(
-            "  {} files written ({}), {} removed",
-            outcome.written,
+            "  {} written ({}), {} removed",
+            counted(outcome.written, "file", "files"),
             bytes_text(outcome.bytes),
             outcome.removed
         ))?;

@@ -150,6 +150,11 @@ pub(crate) fn standard_error(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
+/// So many of something.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// Whether standard output is a terminal.
 pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
