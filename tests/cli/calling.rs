@@ -21,6 +21,30 @@ fn a_wrong_call_ends_with_129_and_a_failure_with_128() {
 }
 
 #[test]
+fn a_hint_names_only_options_that_the_command_has() {
+    let hint = |option: &str| format!("hint: `annals commit` keeps what is in them{option}\n");
+    for (line, option) in [
+        ("switch side", ", `--discard` throws it away"),
+        ("reset --keep side", ", `--hard` throws it away"),
+        ("rm a", ", `-f` throws it away"),
+        ("merge side", ""),
+        ("undo", ""),
+    ] {
+        let world = World::with(&["one: a=1", "two: a=2"]);
+        world.run("branch side HEAD~1").ok();
+        if line.starts_with("merge") {
+            world.run("switch -q -c older side").ok();
+            world.run("branch -f side main").ok();
+        } else if line == "undo" {
+            world.run("switch -q side").ok();
+        }
+        world.write("a", "mine\n");
+        let said = world.run(line).fails(128);
+        assert!(said.ends_with(&hint(option)), "{line}: {said}");
+    }
+}
+
+#[test]
 fn one_file_is_not_several() {
     let world = World::with(&["one: a=1", "two: a=2"]);
     assert!(world.says("switch -c side HEAD~1").ends_with("1 file written (2 B), 0 removed"));

@@ -93,3 +93,15 @@ pub(crate) enum Command {
     #[command(external_subcommand)]
     Other(Vec<OsString>),
 }
+
+impl Command {
+    /// The option by which it throws away unsaved work that is in the way, if it has one.
+    pub(crate) fn discards(&self) -> Option<&'static str> {
+        match self {
+            Self::Switch(_) => Some("--discard"),
+            Self::Rm(_) => Some("-f"),
+            Self::Reset(_) => Some("--hard"),
+            _ => None,
+        }
+    }
+}

@@ -62,7 +62,8 @@ fn told_by_clap(error: &clap::Error) -> ExitCode {
 fn run(cli: Cli) -> ExitCode {
     let Cli { global, command } = cli;
     let (color, is_json) = (Color::new(global.color.unwrap_or(When::Auto)), global.json);
-    let failed = |error: &Error| ExitCode::from(report(error, color, is_json));
+    let discards = command.discards();
+    let failed = |error: &Error| ExitCode::from(report(error, color, is_json, discards));
     let context = match Context::new(global) {
         Ok(context) => context,
         Err(error) => return failed(&error),

@@ -117,13 +117,22 @@ impl Told {
     }
 }
 
-/// Tells the error and gives the exit code.
-pub(crate) fn report(error: &Error, color: Color, is_json: bool) -> u8 {
+/// Tells the error and gives the exit code. `discards` is the option by which the command throws
+/// away what is in the way.
+pub(crate) fn report(error: &Error, color: Color, is_json: bool, discards: Option<&str>) -> u8 {
     let told = match error {
         Error::Closed => return PIPE,
         Error::Silent(code) => return *code,
         Error::Repo(error) => of_repo(error),
         Error::Store(error) => of_store(error),
+        Error::Ops(error @ ops::Error::WouldOverwrite { paths }) => {
+            let told = listed("would-overwrite", error, paths);
+            let keeps = "`annals commit` keeps what is in them";
+            told.hint(match discards {
+                Some(option) => format!("{keeps}, `{option}` throws it away"),
+                None => keeps.to_owned(),
+            })
+        }
         Error::Ops(error) => of_ops(error),
         Error::Config(error) => Told::new("config", error),
         Error::Path(error) => Told::new("path", error),
@@ -243,9 +252,6 @@ fn of_ops(error: &ops::Error) -> Told {
         }
         ops::Error::NoMatch(_) => Told::new("no-match", error)
             .hint("`annals status` lists what changed, `annals ls` what is recorded"),
-        ops::Error::WouldOverwrite { paths } => {
-            listed("would-overwrite", error, paths).hint("`annals commit` keeps what is in them, `--discard` or `-f` throws it away")
-        }
         ops::Error::IsDirectory(path) => {
             Told::new("directory", error).hint(format!("`-r {path}` means everything in it"))
         }
