@@ -146,6 +146,16 @@ pub fn run(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
+    if options.dry_run {
+        // Only looked at: this works where nothing can be written, and beside another command.
+        if pending::is_pending(repo) {
+            monitor.notice("a command that changes the working tree was interrupted or is at work");
+        }
+        repo.store().refresh()?;
+        return begin::with_sound_index(repo, &options.rules, monitor, || {
+            attempt(repo, options, monitor)
+        });
+    }
     begin::run(repo, &options.committer, &options.rules, monitor, || {
         begin::until_undisturbed(repo, || attempt(repo, options, monitor))
     })
@@ -178,8 +188,11 @@ fn attempt(
     }
     staging::check_named(&working, &options.paths)?;
     let actor = options.committer.to_actor();
-    let batch = Batch::begin(repo.store())?;
-    let (ended, mut seen) = repo.store().dead_sessions(working.tree.id)?;
+    let batch = begin_batch(repo, options)?;
+    let (ended, mut seen) = match options.dry_run {
+        true => (Vec::new(), Vec::new()),
+        false => repo.store().dead_sessions(working.tree.id)?,
+    };
     seen.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     monitor.begin(Stage::Recording, None, None);
     let fresh = working.is_fresh() && options.paths.is_all() && !options.dry_run;
@@ -292,6 +305,13 @@ fn attempt(
     Ok(outcome)
 }
 
+fn begin_batch<'r>(repo: &'r Repository, options: &Options<'_>) -> Result<Batch<'r>, StoreError> {
+    match options.dry_run {
+        true => Ok(Batch::rehearse(repo.store())),
+        false => Batch::begin(repo.store()),
+    }
+}
+
 /// A merge is recorded as a whole, and when everything in it is decided.
 fn check_merge(merging: &Merging, options: &Options<'_>) -> Result<(), Error> {
     if options.amend {
@@ -338,7 +358,7 @@ fn commit_staged(
 ) -> Result<Outcome, Error> {
     let repo = working.repo;
     let mut outcome = Outcome::default();
-    let batch = Batch::begin(repo.store())?;
+    let batch = begin_batch(repo, options)?;
     let mut writer = batch.writer();
     let (tree, totals) = match tree {
         Rebased::AsIs(tree) => {

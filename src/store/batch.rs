@@ -72,6 +72,8 @@ pub struct Batch<'s> {
     store: &'s Store,
     session: String,
     lock: Option<Lock>,
+    /// Nothing is kept: objects are only counted.
+    is_rehearsal: bool,
     base: Arc<State>,
     pack_bytes: u64,
     known: Vec<Mutex<Known>>,
@@ -168,13 +170,26 @@ impl<'s> Batch<'s> {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
             Err(error) => return Err(Error::io("lock", &folder)(error)),
         };
+        Ok(Self::new(store, session, lock))
+    }
+
+    /// Begins one that only tells what a batch would make. It writes nothing, so it can be had where
+    /// nothing can be written, and it cannot be sealed.
+    pub fn rehearse(store: &'s Store) -> Self {
+        let mut batch = Self::new(store, String::new(), None);
+        batch.is_rehearsal = true;
+        batch
+    }
+
+    fn new(store: &'s Store, session: String, lock: Option<Lock>) -> Self {
         let base = store.state();
         let is_first = base.packs.is_empty();
         let total: u64 = base.packs.values().map(|pack| pack.bytes).sum();
-        Ok(Self {
+        Self {
             store,
             session,
             lock,
+            is_rehearsal: false,
             pack_bytes: (total / PACKS_AIMED_AT).clamp(PACK_BYTES, MOST_PACK_BYTES),
             base,
             known: (0..SHARDS).map(|_| Mutex::default()).collect(),
@@ -187,7 +202,7 @@ impl<'s> Batch<'s> {
             is_first: AtomicBool::new(is_first),
             made: Mutex::default(),
             blocks: Blocks::default(),
-        })
+        }
     }
 
     /// The store it writes to.
@@ -198,6 +213,11 @@ impl<'s> Batch<'s> {
     /// The state it was begun on.
     pub fn base(&self) -> &State {
         &self.base
+    }
+
+    /// Whether nothing of it is kept.
+    pub fn is_rehearsal(&self) -> bool {
+        self.is_rehearsal
     }
 
     /// Its session's name: the folder below `tmp/` that is its own.
@@ -268,6 +288,9 @@ impl<'s> Batch<'s> {
             made.objects += u64::from(frame.row.objects);
             made.bytes += u64::from(frame.row.raw);
             made.stored += u64::from(frame.row.stored);
+        }
+        if self.is_rehearsal {
+            return Ok(());
         }
         let is_archive = frame.row.raw as usize > frame::MOST_FRAME_BYTES;
         let mut open = locked(&self.open[slot(class, is_archive)]);
@@ -373,6 +396,9 @@ impl<'s> Batch<'s> {
     /// Lists what was put so far: an interrupted batch need not do it again. All writers must have
     /// been flushed, or a listed object could be without what it is made of.
     pub fn list_session(&self, actor: &str) -> Result<(), Error> {
+        if self.is_rehearsal {
+            return Ok(());
+        }
         self.finish_open()?;
         let finished = std::mem::take(&mut *locked(&self.finished));
         if finished.is_empty() {
@@ -465,6 +491,7 @@ impl<'s> Batch<'s> {
 
     /// Ends the batch: everything put is durable afterwards. All writers must have been flushed.
     pub fn seal(mut self) -> Result<Sealed, Error> {
+        assert!(!self.is_rehearsal, "what was only rehearsed is not recorded");
         self.join_closing()?;
         for class in [Class::List, Class::Near, Class::Data] {
             self.finish_class(class)?;

@@ -29,6 +29,35 @@ fn fresh() -> (MemoryDisk, Repository) {
     (disk, repo)
 }
 
+/// A dry run says what would be recorded where nothing can be written, and writes nothing where it
+/// could.
+#[test]
+fn a_dry_run_of_commit_only_reads() {
+    let (disk, repo) = fresh();
+    record(&repo);
+    disk.write("/w/still", "changed\n");
+    disk.write("/w/long", vec![7; 300_000]);
+    let names = |disk: &MemoryDisk| {
+        let all = disk.tree("/w/.annals").into_iter();
+        let kept = all.filter(|(path, _)| !path.starts_with(b"index/"));
+        kept.map(|(path, entry)| (path, entry.content)).collect::<Vec<_>>()
+    };
+    let before = names(&disk);
+    let counts = |outcome: commit::Outcome| {
+        (outcome.added, outcome.modified, outcome.deleted, outcome.tree, outcome.files)
+    };
+    let options = commit::Options { dry_run: true, ..commit::Options::new("dry", person()) };
+    let writable = counts(commit::run(&repo, &options, &Silent).unwrap());
+    assert_eq!(names(&disk), before);
+    disk.set_read_only(true);
+    let any: Arc<dyn Disk> = Arc::new(disk.clone());
+    let again = Repository::open(any, Path::new("/w"), env(2)).unwrap();
+    assert_eq!(counts(commit::run(&again, &options, &Silent).unwrap()), writable);
+    assert_eq!((writable.0, writable.1, writable.2), (1, 1, 0));
+    disk.set_read_only(false);
+    assert_eq!(record(&repo).tree, writable.3, "what was announced is what is recorded");
+}
+
 fn record(repo: &Repository) -> commit::Outcome {
     commit::run(repo, &commit::Options::new("all", person()), &Silent).unwrap()
 }
