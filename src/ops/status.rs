@@ -168,6 +168,9 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
     for change in std::mem::take(&mut found.changes) {
         judge(&working, change, &mut unstaged, &mut refreshed);
     }
+    // Of what cannot be looked at nothing is known, not even that its mode alone was changed.
+    let unreadable: HashSet<&RepoPath> = summary.unreadable.iter().map(|(path, _)| path).collect();
+    unstaged.retain(|change| !unreadable.contains(&change.path));
     unstaged.sort_by(|a, b| a.path.cmp(&b.path));
     leave_out_directories(&mut unstaged);
     let (relocated, mut untracked) =

@@ -29,6 +29,22 @@ fn fresh() -> (MemoryDisk, Repository) {
     (disk, repo)
 }
 
+/// What cannot be looked at is neither changed nor deleted, though its mode was changed too.
+#[test]
+fn an_unreadable_directory_is_named_and_is_no_modification() {
+    let (disk, repo) = fresh();
+    record(&repo);
+    let root = disk.open(Path::new("/w")).unwrap();
+    root.set_mode(b"small", 0o300).unwrap();
+    let look = || status::run(&repo, &status::Options::default(), &Silent).unwrap();
+    assert_eq!(look().unstaged.len(), 1, "a mode is a change");
+    disk.make_unreadable("/w/small");
+    let found = look();
+    assert!(found.unstaged.is_empty(), "{:?}", found.unstaged);
+    let named: Vec<&[u8]> = found.unreadable.iter().map(|(path, _)| path.as_bytes()).collect();
+    assert_eq!(named, [b"small"]);
+}
+
 /// A dry run says what would be recorded where nothing can be written, and writes nothing where it
 /// could.
 #[test]

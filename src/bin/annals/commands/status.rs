@@ -85,7 +85,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     } else {
         long(context, args, &outcome)?;
     }
-    for (path, error) in &outcome.unreadable {
+    for (path, error) in outcome.unreadable.iter().filter(|_| is_lines || context.is_json()) {
         context
             .output()
             .warn(&format!("cannot look at '{path}': {}", crate::output::reason(error)));
@@ -314,8 +314,17 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
         outcome.not_representable.iter().map(|path| path.as_bytes().to_vec()).collect();
     let hint = "recorded, and kept by every commit, though this file system has no place for them";
     section("Not representable here", hint, names(&held_back))?;
+    let unreadable = outcome.unreadable.iter().map(|(path, error)| {
+        let why = crate::output::reason(error);
+        color.red(&format!("{}: {why}", name(path))).into_bytes()
+    });
+    let hint = "nothing is known of them: they are neither changed nor deleted";
+    section("Not readable", hint, unreadable.collect())?;
     if outcome.is_clean() {
-        output.line("nothing to commit, working tree clean")?;
+        output.line(match outcome.unreadable.is_empty() {
+            true => "nothing to commit, working tree clean",
+            false => "\nnothing to commit, as far as can be read",
+        })?;
     } else if outcome.staged.is_empty() && outcome.merging.is_none() {
         output.line("\nnothing is staged: \"annals commit\" records everything above")?;
     }
@@ -340,5 +349,8 @@ fn json(context: &Context, outcome: &Outcome) -> Result<(), Error> {
     outcome.ignored.iter().try_for_each(|name| one(name, [None, Some('!')], None))?;
     outcome.not_representable.iter().try_for_each(|path| {
         output.json(&json!({ "path": text_json(path.as_bytes()), "not_representable": true }))
+    })?;
+    outcome.unreadable.iter().try_for_each(|(path, _)| {
+        output.json(&json!({ "path": text_json(path.as_bytes()), "unreadable": true }))
     })
 }
