@@ -111,7 +111,10 @@ pub fn first_branch(options: &Options<'_>) -> Result<Option<String>, Error> {
     let branches: Vec<&str> =
         chosen.keys().filter_map(|name| name.strip_prefix(BRANCHES)).collect();
     let head = git.head().and_then(|name| name.strip_prefix(BRANCHES));
-    let found = head.filter(|head| branches.contains(head)).or(branches.first().copied());
+    // Git takes names that one cannot ask for here: such a branch is kept, and no place to begin.
+    let can_be = |name: &str| refname::check_branch(name).is_ok();
+    let head = head.filter(|head| branches.contains(head) && can_be(head));
+    let found = head.or_else(|| branches.into_iter().find(|name| can_be(name)));
     Ok(found.map(str::to_owned))
 }
 
@@ -227,6 +230,7 @@ fn prepare_log(store: &Store, tips: &[Id], monitor: &dyn Monitor) {
 fn head_edit(repo: &Repository, git: &Git, chosen: &BTreeMap<String, GitRef>) -> Option<RefEdit> {
     let Head::Branch { name, commit: None } = repo.head() else { return None };
     let goal = git.head().filter(|head| chosen.contains_key(*head))?;
+    refname::check_branch(goal.strip_prefix(BRANCHES)?).ok()?;
     (goal != name).then(|| RefEdit {
         name: repo.head_name(),
         old: repo.store().target(&repo.head_name()),

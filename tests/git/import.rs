@@ -56,6 +56,26 @@ fn an_imported_history_has_every_file_and_is_sound() {
 }
 
 #[test]
+fn a_branch_that_looks_like_an_option_is_kept_and_is_no_place_to_begin() {
+    let world = World::empty();
+    let Some(git) = GitRepository::new(&world.path("theirs")) else { return };
+    git.fill();
+    git.run(&["tag", "-d", "odd-tree"]);
+    git.run(&["update-ref", "refs/heads/-x", "main"]);
+    git.run(&["symbolic-ref", "HEAD", "refs/heads/not-yet"]);
+    world.run_args(&["import", "git", "theirs", "ours"]).ok();
+    let (theirs, ours) = listing(&world, &git, "refs/heads/-x");
+    assert_eq!(theirs, ours);
+    // HEAD on such a branch is no place either.
+    git.run(&["symbolic-ref", "HEAD", "refs/heads/-x"]);
+    world.run_args(&["import", "git", "theirs", "bare", "--bare"]).ok();
+    for of in ["ours", "bare"] {
+        let on = world.run_in(of.as_ref(), &["branch", "--show-current"]).ok();
+        assert_eq!(on, "a\n", "{of}");
+    }
+}
+
+#[test]
 fn who_imports_the_same_history_gets_the_same_ids() {
     let world = World::empty();
     let Some(git) = GitRepository::new(&world.path("theirs")) else { return };
