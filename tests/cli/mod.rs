@@ -6,6 +6,7 @@ mod commit;
 mod config;
 mod diff;
 mod follow;
+mod json;
 mod log;
 mod ls;
 mod merge;

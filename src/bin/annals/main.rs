@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use cli::{Cli, Command};
 use context::Context;
@@ -55,8 +56,29 @@ fn arguments() -> Vec<OsString> {
 
 /// Help and version are answers, everything else is a wrong call.
 fn told_by_clap(error: &clap::Error) -> ExitCode {
+    let is_json = arguments().iter().take_while(|word| *word != "--").any(|word| word == "--json");
+    if is_json && error.use_stderr() {
+        return ExitCode::from(report(&wrong_call(error), Color::new(When::Never), true, None));
+    }
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// What clap says of a wrong call: first what is wrong, then perhaps a tip, then how it is called.
+fn wrong_call(error: &clap::Error) -> Error {
+    let said = error.render().to_string();
+    let mut paragraphs = said.split("\n\n").map(str::trim);
+    let first = paragraphs.next().unwrap_or_default();
+    let hint = paragraphs.find_map(|one| {
+        let hint = one.strip_prefix("tip: ").or(one.starts_with("Usage: ").then_some(one))?;
+        hint.lines().next().map(str::to_owned)
+    });
+    let text = match error.kind() {
+        // Clap lists them all.
+        ErrorKind::MissingSubcommand => "a command is needed",
+        _ => first.strip_prefix("error: ").unwrap_or(first),
+    };
+    Error::Usage { text: text.to_owned(), hint }
 }
 
 fn run(cli: Cli) -> ExitCode {

@@ -42,8 +42,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let force = if args.force { Force::Yes } else { Force::No };
     let usage = |text: &str| Err(Error::usage(text));
     if args.show_current {
-        if let Some(name) = branch::current(repo) {
-            output.line(name)?;
+        match branch::current(repo) {
+            name if context.is_json() => output.json(&json!({ "name": name }))?,
+            Some(name) => output.line(name)?,
+            None => {}
         }
     } else if args.delete || args.delete_anyway {
         if args.names.is_empty() {

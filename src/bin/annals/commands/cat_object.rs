@@ -32,14 +32,26 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
+    if args.raw && context.is_json() {
+        return Err(Error::usage("--raw passes bytes on as they are, which --json cannot"));
+    }
     let (repo, output) = (context.repository()?, context.output());
     for text in &args.objects {
         let found = revisions::find(repo, text, context.monitor())?;
         let (id, kind) = (found.id, found.kind);
+        let mut value = json!({ "id": id_json(&id), "kind": kind.name() });
         if args.kind {
-            output.line(kind.name())?;
+            match context.is_json() {
+                true => output.json(&value)?,
+                false => output.line(kind.name())?,
+            }
         } else if args.size {
-            output.line(inspect::raw(repo, kind, &id)?.len().to_string())?;
+            let size = inspect::raw(repo, kind, &id)?.len();
+            value["size"] = size.into();
+            match context.is_json() {
+                true => output.json(&value)?,
+                false => output.line(size.to_string())?,
+            }
         } else if args.raw {
             output.write(&inspect::raw(repo, kind, &id)?)?;
         } else {

@@ -78,7 +78,13 @@ fn get(context: &Context, args: &Args, name: &str) -> Result<ExitCode, Error> {
     }
     match config.text(name)? {
         Some(default) if level(args).is_none() => {
-            context.output().line(default)?;
+            let output = context.output();
+            match context.is_json() {
+                true => output.json(&json!({
+                    "key": name, "value": default, "level": "default", "origin": null,
+                }))?,
+                false => output.line(default)?,
+            }
             Ok(ExitCode::SUCCESS)
         }
         _ => Err(Error::Silent(NO)),
@@ -110,11 +116,18 @@ fn show(context: &Context, args: &Args, setting: &Setting, text: &str) -> Result
 }
 
 fn keys(context: &Context) -> Result<ExitCode, Error> {
+    let output = context.output();
+    if context.is_json() {
+        KEYS.iter().try_for_each(|key| {
+            output.json(&json!({ "key": key.name, "default": key.default, "help": key.help }))
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut table = Table::new();
     for key in KEYS {
         table.row([key.name, key.default.unwrap_or(""), key.help].map(str::to_owned));
     }
-    table.lines().try_for_each(|line| context.output().line(line))?;
+    table.lines().try_for_each(|line| output.line(line))?;
     Ok(ExitCode::SUCCESS)
 }
 

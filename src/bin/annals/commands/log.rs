@@ -13,7 +13,7 @@ use annals::ops::log::{self, Decoration};
 use annals::ops::{follow, revisions};
 use annals::path::{Pathspec, RepoPath};
 use annals::repo::Rules;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::output::{change_json, id_json, person_json, text_json};
@@ -128,7 +128,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let mut is_first = true;
     let mut tell = |id: &Id, commit: &Commit, paths: &Pathspec| {
         if context.is_json() {
-            return json(context, args, paths, id, commit);
+            let format = &args.format_of_changes;
+            return context.output().json(&commit_json(context, format, paths, id, commit)?);
         }
         if !std::mem::take(&mut is_first) {
             context.output().write(pretty.separator())?;
@@ -303,13 +304,14 @@ pub(super) fn compared(
     Ok(diff::Options { old, new, paths, rules: Rules::default() })
 }
 
-fn json(
+/// A commit, with what it changed if the format shows that.
+pub(super) fn commit_json(
     context: &Context,
-    args: &Args,
+    format: &Format,
     paths: &Pathspec,
     id: &Id,
     commit: &Commit,
-) -> Result<(), Error> {
+) -> Result<Value, Error> {
     let mut value = json!({
         "id": id_json(id),
         "tree": id_json(&commit.tree),
@@ -318,14 +320,14 @@ fn json(
         "committer": person_json(&commit.committer),
         "message": text_json(&commit.message),
     });
-    if args.format_of_changes.is_some() {
+    if format.is_some() {
         let mut changes = Vec::new();
         let options = compared(context, commit, paths)?;
-        args.format_of_changes.each(context, &options, &mut |difference| {
+        format.each(context, &options, &mut |difference| {
             changes.push(change_json(difference));
             Ok(())
         })?;
         value["changes"] = changes.into();
     }
-    context.output().json(&value)
+    Ok(value)
 }

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::output::{bytes_text, counted, id_json, text_json};
 use crate::report::{Error, NO};
 
-use super::brought::Brought;
+use super::brought::{Brought, tell_would_change};
 use super::drivers::Drivers;
 
 /// Bring other lines of work into this one
@@ -203,11 +203,10 @@ fn abort(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         merge::Abort { dry_run: args.dry_run, actor: context.committer()?, rules: rules.rules() };
     let aborted = merge::abort(context.repository()?, &options, context.monitor())?;
     let output = context.output();
-    for path in &aborted.would_change {
-        output.line(output.path(path))?;
-    }
+    let mut value = json!({ "written": aborted.written, "removed": aborted.removed });
+    tell_would_change(context, args.dry_run, &aborted.would_change, &mut value)?;
     if context.is_json() {
-        output.json(&json!({ "written": aborted.written, "removed": aborted.removed }))?;
+        output.json(&value)?;
     } else if !args.dry_run {
         output.say("Took the merge back")?;
     }

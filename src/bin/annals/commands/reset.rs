@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::output::id_json;
 use crate::report::Error;
 
-use super::brought::Brought;
+use super::brought::{Brought, tell_would_change};
 
 /// Move the current branch to another commit
 ///
@@ -64,12 +64,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             rules: rules.rules(),
         };
         let outcome = restore::run(repo, &options, context.monitor())?;
-        let output = context.output();
-        for path in &outcome.would_change {
-            output.line(output.path(path))?;
-        }
+        let mut value = json!({ "unstaged": outcome.unstaged });
+        tell_would_change(context, args.dry_run, &outcome.would_change, &mut value)?;
         if context.is_json() {
-            output.json(&json!({ "unstaged": outcome.unstaged }))?;
+            context.output().json(&value)?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -87,15 +85,14 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     };
     let outcome = reset::run(repo, &options, context.monitor())?;
     let output = context.output();
-    for path in &outcome.would_change {
-        output.line(output.path(path))?;
-    }
+    let mut value = json!({
+        "from": outcome.from.as_ref().map(id_json),
+        "to": outcome.to.as_ref().map(id_json),
+        "written": outcome.written, "bytes": outcome.bytes, "removed": outcome.removed,
+    });
+    tell_would_change(context, args.dry_run, &outcome.would_change, &mut value)?;
     if context.is_json() {
-        output.json(&json!({
-            "from": outcome.from.as_ref().map(id_json),
-            "to": outcome.to.as_ref().map(id_json),
-            "written": outcome.written, "bytes": outcome.bytes, "removed": outcome.removed,
-        }))?;
+        output.json(&value)?;
     } else if let Some(id) = &outcome.to {
         let is = if args.dry_run { "would be" } else { "is now" };
         output.say(format!("HEAD {is} at {} {}", id.short(8), outcome.subject))?;

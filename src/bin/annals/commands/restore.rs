@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::output::{bytes_text, counted};
 use crate::report::Error;
 
-use super::brought::Brought;
+use super::brought::{Brought, tell_would_change};
 
 /// Bring files back as they were recorded
 ///
@@ -59,14 +59,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     };
     let outcome = restore::run(repo, &options, context.monitor())?;
     let output = context.output();
+    let mut value = json!({
+        "written": outcome.written, "bytes": outcome.bytes,
+        "removed": outcome.removed, "unstaged": outcome.unstaged,
+    });
+    tell_would_change(context, args.dry_run, &outcome.would_change, &mut value)?;
     if context.is_json() {
-        output.json(&json!({
-            "written": outcome.written, "bytes": outcome.bytes,
-            "removed": outcome.removed, "unstaged": outcome.unstaged,
-        }))?;
-    }
-    for path in &outcome.would_change {
-        output.line(output.path(path))?;
+        output.json(&value)?;
     }
     if !args.dry_run {
         let (written, removed) = (outcome.written, outcome.removed);

@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use annals::history::revision::is_set;
 use annals::ops::{branch, revisions};
 
+use serde_json::{Value, json};
+
 use crate::context::Context;
+use crate::output::text_json;
 use crate::report::{Error, NO};
 
 /// Print what revisions mean, and where the repository is
@@ -52,22 +55,22 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let repo = context.repository()?;
-    let output = context.output();
     if args.show_toplevel {
-        output.line(repo.worktree()?.path.as_os_str().as_encoded_bytes())?;
+        tell(context, "toplevel", repo.worktree()?.path.as_os_str().as_encoded_bytes())?;
     }
     if args.show_prefix {
         let here = repo.here().as_bytes();
-        output.line(if here.is_empty() { Vec::new() } else { [here, b"/"].concat() })?;
+        let prefix = if here.is_empty() { Vec::new() } else { [here, b"/"].concat() };
+        tell(context, "prefix", &prefix)?;
     }
     if args.state_dir {
-        output.line(repo.state_path().as_os_str().as_encoded_bytes())?;
+        tell(context, "state_dir", repo.state_path().as_os_str().as_encoded_bytes())?;
     }
     if args.is_bare_repository {
-        output.line(repo.is_bare().to_string())?;
+        tell_whether(context, "is_bare_repository", repo.is_bare())?;
     }
     if args.is_inside_work_tree {
-        output.line((!repo.is_bare()).to_string())?;
+        tell_whether(context, "is_inside_work_tree", !repo.is_bare())?;
     }
     if args.verify && args.revisions.len() != 1 {
         return Err(Error::usage("one revision is needed, nothing more"));
@@ -77,6 +80,23 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             Err(Error::Silent(NO))
         }
         printed => printed.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// One answer, under its name in JSON.
+fn tell(context: &Context, name: &str, answer: &[u8]) -> Result<(), Error> {
+    let output = context.output();
+    match context.is_json() {
+        true => output.json(&Value::from_iter([(name, text_json(answer))])),
+        false => output.line(answer),
+    }
+}
+
+fn tell_whether(context: &Context, name: &str, answer: bool) -> Result<(), Error> {
+    let output = context.output();
+    match context.is_json() {
+        true => output.json(&Value::from_iter([(name, answer)])),
+        false => output.line(answer.to_string()),
     }
 }
 
@@ -96,28 +116,31 @@ fn print(context: &Context, args: &Args) -> Result<(), Error> {
                     name.strip_prefix("refs/heads/").unwrap_or(text).to_owned()
                 }
             };
-            output.line(name)?;
+            match context.is_json() {
+                true => output.json(&json!({ "revision": text, "name": name }))?,
+                false => output.line(name)?,
+            }
             continue;
         }
         let shown = |id: &annals::hash::Id| match args.short {
             Some(digits) => id.short(digits.clamp(4, 64)),
             None => id.to_string(),
         };
-        if args.verify {
-            output.line(shown(&revisions::find(repo, text, context.monitor())?.id))?;
-            continue;
-        }
-        if !is_set(text.as_bytes()) {
-            output.line(shown(&revisions::find(repo, text, context.monitor())?.id))?;
+        let tell = |id: &annals::hash::Id, is_excluded: bool| {
+            let id = shown(id);
+            if context.is_json() {
+                let value = json!({ "revision": text, "id": id, "excluded": is_excluded });
+                return output.json(&value);
+            }
+            output.line(if is_excluded { format!("^{id}") } else { id })
+        };
+        if args.verify || !is_set(text.as_bytes()) {
+            tell(&revisions::find(repo, text, context.monitor())?.id, false)?;
             continue;
         }
         let range = revisions::set(repo, std::slice::from_ref(text), context.monitor())?;
-        for id in &range.include {
-            output.line(shown(id))?;
-        }
-        for id in &range.exclude {
-            output.line(format!("^{}", shown(id)))?;
-        }
+        range.include.iter().try_for_each(|id| tell(id, false))?;
+        range.exclude.iter().try_for_each(|id| tell(id, true))?;
     }
     Ok(())
 }

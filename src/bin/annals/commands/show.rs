@@ -6,11 +6,14 @@ use annals::hash::{Id, Kind};
 use annals::object::Tag;
 use annals::ops::{cat, inspect, log, ls, revisions, tag};
 use annals::path::{Pathspec, RepoPath};
+use serde_json::json;
 
 use crate::context::Context;
+use crate::output::{entry_json, id_json, text_json};
 use crate::pretty::{Pretty, who};
 use crate::report::Error;
 
+use super::cat_object::describe;
 use super::changes::Format;
 
 /// Show a commit, a tag, a directory or a file
@@ -43,11 +46,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let head = ["HEAD".to_owned()];
     let objects = if args.objects.is_empty() { &head[..] } else { &args.objects[..] };
     for (number, text) in objects.iter().enumerate() {
-        if number > 0 {
+        if number > 0 && !context.is_json() {
             context.output().line("")?;
         }
         let found = revisions::find(repo, text, context.monitor())?;
         match found.path {
+            Some((path, entry)) if !entry.is_directory() && context.is_json() => {
+                let mut value = entry_json(&entry);
+                value["path"] = text_json(path.as_bytes());
+                context.output().json(&value)?;
+            }
             Some((_, entry)) if !entry.is_directory() => {
                 let text = text.clone();
                 copy(context, &cat::Options::Entry { text, entry })?;
@@ -70,6 +78,16 @@ fn object(
     match kind {
         Kind::Commit => {
             let commit = log::commit(repo, &id)?;
+            if context.is_json() {
+                let format = match args.no_patch {
+                    true => Format::default(),
+                    false => args.format_of_changes.or_patch(),
+                };
+                let all = Pathspec::all();
+                let mut value = super::log::commit_json(context, &format, &all, &id, &commit)?;
+                value["kind"] = kind.name().into();
+                return context.output().json(&value);
+            }
             context.output().write(&pretty.show(&id, &commit))?;
             if args.no_patch {
                 return Ok(());
@@ -83,17 +101,20 @@ fn object(
         }
         Kind::Tag => {
             if let Some(tag) = tag::annotation(repo, &id)? {
-                show_tag(context, pretty, &tag)?;
+                match context.is_json() {
+                    true => describe(context, &id, &inspect::run(repo, kind, &id)?)?,
+                    false => show_tag(context, pretty, &tag)?,
+                }
                 let kind = Kind::from_number(tag.target_kind).unwrap_or(Kind::Commit);
                 return object(context, args, pretty, text, tag.target, kind);
             }
             Ok(())
         }
         Kind::Tree => tree(context, text, id),
-        Kind::Chunk | Kind::Manifest => {
+        Kind::Chunk | Kind::Manifest if !context.is_json() => {
             copy(context, &cat::Options::Object { text: text.to_owned(), id, kind })
         }
-        kind => super::cat_object::describe(context, &id, &inspect::run(repo, kind, &id)?),
+        kind => describe(context, &id, &inspect::run(repo, kind, &id)?),
     }
 }
 
@@ -112,8 +133,6 @@ fn show_tag(context: &Context, pretty: &Pretty<'_>, tag: &Tag) -> Result<(), Err
 
 fn tree(context: &Context, text: &str, id: Id) -> Result<(), Error> {
     let output = context.output();
-    output.line(output.color.yellow(&format!("tree {text}")))?;
-    output.line("")?;
     let options = ls::Options {
         tree: id,
         revision: text.to_owned(),
@@ -121,6 +140,19 @@ fn tree(context: &Context, text: &str, id: Id) -> Result<(), Error> {
         here: RepoPath::root(),
         depth: ls::Depth::One,
     };
+    if context.is_json() {
+        let mut entries = Vec::new();
+        ls::run::<Error>(context.repository()?, &options, &mut |path, entry| {
+            let mut value = entry_json(entry);
+            value["name"] = text_json(path.as_bytes());
+            entries.push(value);
+            Ok(())
+        })?;
+        let value = json!({ "id": id_json(&id), "kind": Kind::Tree.name(), "entries": entries });
+        return output.json(&value);
+    }
+    output.line(output.color.yellow(&format!("tree {text}")))?;
+    output.line("")?;
     ls::run(context.repository()?, &options, &mut |path, entry| {
         let mut line = output.path(path);
         if entry.is_directory() {

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::report::Error;
 
-use super::brought::Brought;
+use super::brought::{Brought, tell_would_change};
 
 /// Take back the last command that moved a branch, a tag, HEAD or what is staged
 ///
@@ -63,11 +63,13 @@ fn print(
         let moved = outcome.moved.iter().map(
             |edit| json!({ "ref": edit.name, "old": text(&edit.old), "new": text(&edit.new) }),
         );
-        return output.json(&json!({
+        let mut value = json!({
             "record": outcome.number, "verb": outcome.verb, "reason": outcome.reason,
             "moved": moved.collect::<Vec<_>>(),
             "written": outcome.written, "removed": outcome.removed,
-        }));
+        });
+        tell_would_change(context, dry_run, &outcome.would_change, &mut value)?;
+        return output.json(&value);
     }
     let verb = match (direction, dry_run) {
         (Direction::Undo, false) => "Took back",
