@@ -15,6 +15,7 @@ mod merge_tree;
 mod reference;
 mod renames;
 mod reset;
+mod restore;
 mod revisions;
 mod show;
 mod status;

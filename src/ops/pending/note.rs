@@ -11,6 +11,7 @@ use crate::clock::Time;
 use crate::codec::{self, Decode, Encode, Validate};
 use crate::disk::{self, Dir, DirRef, FileKind};
 use crate::hash::{self, Id};
+use crate::object::Entry;
 use crate::path::RepoPath;
 use crate::repo::{Repository, Working};
 use crate::store::{Error as StoreError, RefEdit, Target};
@@ -132,9 +133,13 @@ impl Lost<'_> {
             if !(self.is_lost)(step) || self.changed.contains(&step.path) {
                 continue;
             }
+            let is_told = step.old.is_some() && self.before == Before::Known;
+            // Of the many files that only differ between two trees none need be looked at.
+            if is_told && !(is_directory(&step.old) && wants_file(step)) {
+                continue;
+            }
             let Some((dir, stat)) = look(&mut walker, &step.path) else { continue };
             self.add_below(step, &*dir, &mut all);
-            let is_told = step.old.is_some() && self.before == Before::Known;
             if !is_told && gives_way(step, &stat) {
                 all.insert(step.path.clone(), Some(Stamp::of(&stat)));
             }
@@ -146,9 +151,8 @@ impl Lost<'_> {
     /// All that is in a directory that stands where a file is to be; nothing if a repository is in
     /// it, which is never removed.
     fn add_below(&self, step: &Step, dir: &dyn Dir, all: &mut BTreeMap<RepoPath, Option<Stamp>>) {
-        let wants_file = step.new.as_ref().is_some_and(|new| !new.is_directory());
         let mut found = Vec::new();
-        if wants_file
+        if wants_file(step)
             && self.obstacles == Obstacles::Remove
             && let Ok(dir) = dir.dir(step.path.name())
             && stamp_below(&*dir, &step.path, &mut found).is_ok_and(|is_all| is_all)
@@ -156,6 +160,14 @@ impl Lost<'_> {
             all.extend(found.into_iter().map(|(path, stamp)| (path, Some(stamp))));
         }
     }
+}
+
+fn is_directory(entry: &Option<Entry>) -> bool {
+    entry.as_ref().is_some_and(Entry::is_directory)
+}
+
+fn wants_file(step: &Step) -> bool {
+    step.new.is_some() && !is_directory(&step.new)
 }
 
 /// Whether what stands there goes with the step.
