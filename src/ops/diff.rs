@@ -158,6 +158,9 @@ impl<'s> Compared<'s> {
             let asked = status::Options { untracked, relocated: Some(*renames), ..asked };
             found = status::run(repo, &asked, monitor)?;
         }
+        for (path, error) in &found.unreadable {
+            monitor.notice(&format!("'{path}' is left out: it cannot be looked at: {error}"));
+        }
         let base = tree(repo, Side::Index)?;
         let mut edits = Vec::new();
         let mut walker = Walker::new(repo.worktree().map_err(Error::from)?.root.clone());
