@@ -118,11 +118,12 @@ fn a_wrong_call_is_an_object_too() {
     let option = said("log --onelin --json");
     assert_eq!(option["text"], "unexpected argument '--onelin' found");
     assert_eq!(option["hints"], json!(["a similar argument exists: '--oneline'"]));
-    assert!(said("--json restore")["hints"][0].as_str().unwrap().starts_with("Usage: annals"));
-    let command = json!(["Usage: annals [OPTIONS] <COMMAND>"]);
+    assert!(said("--json restore")["hints"][0].as_str().unwrap().starts_with("Usage: "));
     let missing = said("--json");
-    assert_eq!((&missing["text"], &missing["hints"]), (&json!("a command is needed"), &command));
+    assert_eq!(missing["text"], "a command is needed");
+    assert!(missing["hints"][0].as_str().unwrap().ends_with(" [OPTIONS] <COMMAND>"), "{missing}");
     assert_eq!(said("--json comit")["hints"], json!(["did you mean `annals commit`?"]));
+    assert_eq!(said("comit --json")["hints"], json!(["did you mean `annals commit`?"]));
     assert_eq!(said("--json help comit")["hints"], json!(["did you mean `annals help commit`?"]));
     // After `--` it is a path.
     let plain = world.run("log --onelin -- --json").fails(129);

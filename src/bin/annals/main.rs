@@ -56,12 +56,15 @@ fn arguments() -> Vec<OsString> {
 
 /// Help and version are answers, everything else is a wrong call.
 fn told_by_clap(error: &clap::Error) -> ExitCode {
-    let is_json = arguments().iter().take_while(|word| *word != "--").any(|word| word == "--json");
-    if is_json && error.use_stderr() {
+    if error.use_stderr() && asks_for_json(&arguments()) {
         return ExitCode::from(report(&wrong_call(error), Color::new(When::Never), true, None));
     }
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+}
+
+fn asks_for_json(words: &[OsString]) -> bool {
+    words.iter().take_while(|word| *word != "--").any(|word| word == "--json")
 }
 
 /// What clap says of a wrong call: first what is wrong, then perhaps a tip, then how it is called.
@@ -83,7 +86,9 @@ fn wrong_call(error: &clap::Error) -> Error {
 
 fn run(cli: Cli) -> ExitCode {
     let Cli { global, command } = cli;
-    let (color, is_json) = (Color::new(global.color.unwrap_or(When::Auto)), global.json);
+    let color = Color::new(global.color.unwrap_or(When::Auto));
+    // The options after an alias, or after a slip, are nobody's yet.
+    let is_json = global.json || matches!(&command, Command::Other(words) if asks_for_json(words));
     let discards = command.discards();
     let failed = |error: &Error| ExitCode::from(report(error, color, is_json, discards));
     let context = match Context::new(global) {
