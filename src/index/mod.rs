@@ -16,6 +16,7 @@
 
 mod current;
 mod entry;
+mod fold;
 mod key;
 mod listed;
 mod node;
@@ -34,6 +35,7 @@ mod writer;
 
 pub use current::{Error, Index};
 pub use entry::{Base, Known, Presence, Tracked};
+pub use fold::Beside;
 pub use listed::Listed;
 pub use row::Row;
 pub use stat::{Matches, Seen};

@@ -130,6 +130,15 @@ impl Overlay {
         merged
     }
 
+    /// This overlay but for some keys.
+    pub(super) fn without(&self, is_left_out: impl Fn(&[u8]) -> bool) -> Self {
+        let mut kept = Self::default();
+        for at in (0..self.len()).filter(|&at| !is_left_out(self.key(at))) {
+            kept.push(self.key(at), self.row_bytes(at));
+        }
+        kept
+    }
+
     /// Reads the state and all rows; `None` if they are not what was written.
     pub(super) fn read(database: &Database) -> Result<Option<(State, Self)>, table::Error> {
         let Some(state) = read_state(database)? else { return Ok(None) };

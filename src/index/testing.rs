@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::{Base, Error, Index, Known, Presence, Seen, Tracked, Updated};
 use crate::clock::{Random, SeededRandom, Time};
-use crate::disk::{DirRef, Disk};
+use crate::disk::{DirRef, Disk, Fault, FaultyDisk, MemoryDisk, Survival};
 use crate::hash::{self, Id};
 use crate::object::What;
 use crate::path::RepoPath;
+use crate::table::Durability;
 
 pub(super) type Model = BTreeMap<RepoPath, Tracked>;
 
@@ -134,4 +135,48 @@ pub(super) fn says(disk: &dyn Disk) -> Option<(Base, Model)> {
 /// A directory as it is added when only something in it is given.
 pub(super) fn directory(name: &[u8]) -> Tracked {
     Tracked { mode: 0o755, mtime: None, what: Known::Directory, seen: None, ..file(name, 0) }
+}
+
+/// Cuts the power before each operation of `verb` and looks at what is left.
+pub(super) fn survives_power_loss(
+    before: &Model,
+    after: &Model,
+    durability: Durability,
+    verb: impl Fn(&dyn Disk) -> Result<Updated, Error>,
+) {
+    let mut operations = 0;
+    loop {
+        let memory = MemoryDisk::new();
+        create(&memory, before, base(1));
+        let disk = FaultyDisk::new(Arc::new(memory.clone()));
+        let fault = Fault::dying_after(operations);
+        disk.set_fault(if operations % 2 == 0 { fault } else { fault.torn() });
+        let finished = verb(&disk).is_ok_and(|updated| updated == Updated::Done);
+        let mut survivals = vec![Survival::Nothing, Survival::Everything];
+        survivals.extend((0..5).map(Survival::Some));
+        for survival in survivals {
+            let image = memory.image_after_power_loss(survival);
+            match says(&image) {
+                Some((found, model)) if found == base(1) => {
+                    assert!(!finished || durability == Durability::Eventually);
+                    assert!(model == *before, "{operations} {survival:?}");
+                }
+                Some((found, model)) => {
+                    assert_eq!(found, base(2), "{operations} {survival:?}");
+                    assert!(model == *after, "{operations} {survival:?}");
+                }
+                None => panic!("lost after {operations}, {survival:?}"),
+            }
+            // Work goes on from there.
+            let written = write(&open(&image, 5), after, base(3)).unwrap();
+            assert_eq!(written, Updated::Done);
+            assert!(says(&image) == Some((base(3), after.clone())));
+            let files = image.tree("/r/.annals/index");
+            assert_eq!(files.keys().filter(|name| name.starts_with(b"run-")).count(), 1);
+        }
+        if finished && !disk.is_dead() {
+            return;
+        }
+        operations += 1;
+    }
 }

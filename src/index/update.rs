@@ -1,4 +1,5 @@
-//! Changing the index: over the run as long as it is little, into a new run when it is much.
+//! Changing the index: over the run as long as it is little, into a new run when it is much (see
+//! [`super::fold`]).
 //!
 //! A change takes the overlay's lock for milliseconds, compares the revision found there with the
 //! one that was opened, and does nothing if they differ.
@@ -7,14 +8,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use super::current::{Error, Index, Place, load};
+use super::current::{Error, Index, Place};
 use super::entry::{Base, Known, Presence, Tracked};
+use super::fold::Beside;
 use super::key;
 use super::listed::Listed;
 use super::overlay::{self, Overlay, State};
 use super::row;
-use super::run::{Damaged, Run};
-use super::writer::{Marks, RunWriter};
+use super::run::Damaged;
 use crate::disk::DirRef;
 use crate::path::RepoPath;
 use crate::table::{self, Database, Durability, Opened};
@@ -57,6 +58,9 @@ pub struct Update {
     /// The paths that change: what they become, or `None` if they are no longer tracked, which
     /// takes everything below along. Directories above a new path are added if they are missing.
     pub changes: Vec<(RepoPath, Option<Tracked>)>,
+    /// What is in directories that come anew, if it is too much to be among the changes. Their own
+    /// entries are changes.
+    pub beside: Option<Beside>,
     /// Large directories that were listed. Not kept by a change that makes a new run.
     pub listed: Vec<(RepoPath, Listed)>,
     /// The mark of what is not synced.
@@ -71,7 +75,7 @@ impl Update {
     /// A change that a power failure may take back.
     pub fn new(base: Base, changes: Vec<(RepoPath, Option<Tracked>)>) -> Self {
         let (unsynced, durability) = (Unsynced::Keep, Durability::Eventually);
-        Self { base, changes, listed: Vec::new(), unsynced, durability }
+        Self { base, changes, beside: None, listed: Vec::new(), unsynced, durability }
     }
 }
 
@@ -88,15 +92,26 @@ impl Index {
 
     fn try_update(&mut self, mut update: Update) -> Result<Updated, Error> {
         let changes = std::mem::take(&mut update.changes);
-        let Some((state, newer, overlay)) = self.prepared(&update, changes)? else {
+        let beside = match update.beside.take().map(|beside| beside.finish(&self.place)) {
+            None => None,
+            Some(finished) => match finished? {
+                Some(pages) => Some(pages),
+                None => return Ok(Updated::Skipped),
+            },
+        };
+        let Some((mut state, newer, mut overlay)) = self.prepared(&update, changes)? else {
             return Ok(Updated::Skipped);
         };
+        if let Some(beside) = &beside {
+            state.marked |= beside.marked;
+            overlay = overlay.without(|key| beside.has(key));
+        }
         let Some(content) = &self.content else { return Ok(Updated::Skipped) };
         let limit = (content.run.rows() / 100).clamp(SMALLEST_LIMIT, LARGEST_LIMIT);
-        if overlay.len() as u64 > limit {
+        if beside.is_some() || overlay.len() as u64 > limit {
             // There may be very many.
             drop(newer);
-            return self.fold(state, &overlay);
+            return self.fold(state, &overlay, beside.as_ref());
         }
         // What was changed in memory only belongs to what this change builds on.
         let unwritten = content.unwritten.merged(&newer);
@@ -235,123 +250,6 @@ impl Index {
             Ok(())
         }))
     }
-
-    /// Writes run and overlay into a new run.
-    fn fold(&mut self, mut state: State, overlay: &Overlay) -> Result<Updated, Error> {
-        let Some(content) = &self.content else { return Ok(Updated::Skipped) };
-        let marks = match state.boot {
-            None if state.marked => Marks::Clear,
-            _ => Marks::Keep,
-        };
-        let dir = self.place.index_dir()?;
-        let mut run = match RunWriter::create(&dir, &*self.place.random) {
-            Err(error) if is_refusal(&error) => return Ok(Updated::Skipped),
-            other => other?,
-        };
-        let mut merge = Merge { overlay, at: 0, marks, error: None };
-        let mut pending = None;
-        let read = content.run.each_page(&[], None, |reference| {
-            if let Some(page) = pending.replace(reference) {
-                merge.page(&content.run, page, Some(reference.key), &mut run)?;
-            }
-            Ok(())
-        });
-        let read = read.and_then(|()| match pending {
-            Some(page) => merge.page(&content.run, page, None, &mut run),
-            None => Ok(()),
-        });
-        self.checked(read)?;
-        merge.rows_before(None, &mut run);
-        state.generation = run.generation();
-        state.marked &= marks == Marks::Keep;
-        state.rows = 0;
-        let name = match merge.error.map_or_else(|| run.finish(), Err) {
-            // What is left of it is removed by the next one.
-            Err(error) if is_refusal(&error) => return Ok(Updated::Skipped),
-            other => other?,
-        };
-        let updated = switch_run(&self.place, &state, &name)?;
-        if updated == Updated::Done {
-            self.content = load(&mut self.place)?;
-        }
-        Ok(updated)
-    }
-}
-
-/// Lays the overlay over a run, page by page.
-struct Merge<'a> {
-    overlay: &'a Overlay,
-    at: usize,
-    marks: Marks,
-    /// The first error of writing; nothing is written after it.
-    error: Option<io::Error>,
-}
-
-impl Merge<'_> {
-    fn is_before(&self, key: Option<&[u8]>) -> bool {
-        self.at < self.overlay.len() && key.is_none_or(|key| self.overlay.key(self.at) < key)
-    }
-
-    fn note(&mut self, written: io::Result<()>) {
-        if let Err(error) = written {
-            self.error.get_or_insert(error);
-        }
-    }
-
-    /// The next row of the overlay, unless it says that nothing is tracked.
-    fn overlay_row(&mut self, run: &mut RunWriter) {
-        let key = self.overlay.key(self.at);
-        if let (Some(row), Some(length)) =
-            (self.overlay.row(self.at, true), key::prefix_length(key))
-        {
-            let written = run.row(key, length, row, self.marks);
-            self.note(written);
-        }
-        self.at += 1;
-    }
-
-    fn rows_before(&mut self, key: Option<&[u8]>, run: &mut RunWriter) {
-        while self.error.is_none() && self.is_before(key) {
-            self.overlay_row(run);
-        }
-    }
-
-    /// A page of the old run with what the overlay says before `next`, where the next one begins.
-    fn page(
-        &mut self,
-        old: &Run,
-        reference: super::node::Reference<'_>,
-        next: Option<&[u8]>,
-        run: &mut RunWriter,
-    ) -> Result<(), Damaged> {
-        self.rows_before(Some(reference.key), run);
-        if self.error.is_some() {
-            return Ok(());
-        }
-        let page = old.page(reference, true)?;
-        let length = key::prefix_length(reference.key).ok_or(Damaged)?;
-        let prefix = &reference.key[..length];
-        // A page that is being filled goes on being filled, so that pages do not become small.
-        if !self.is_before(next) && self.marks == Marks::Keep && !run.is_within(prefix) {
-            let written = run.page(reference, old.page_bytes(reference)?);
-            self.note(written);
-            return Ok(());
-        }
-        let mut key = prefix.to_vec();
-        for at in 0..page.len() {
-            let row = page.row(at);
-            key.truncate(length);
-            key.extend_from_slice(row.name());
-            self.rows_before(Some(&key), run);
-            if self.at < self.overlay.len() && self.overlay.key(self.at) == key {
-                self.overlay_row(run);
-            } else {
-                let written = run.row(&key, length, row, self.marks);
-                self.note(written);
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A row as it will be written.
@@ -423,7 +321,7 @@ fn open_patiently(place: &Place) -> Result<Option<Database>, Error> {
 }
 
 /// Whether this place does not let us write, which is no reason to fail.
-fn is_refusal(error: &io::Error) -> bool {
+pub(super) fn is_refusal(error: &io::Error) -> bool {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
     matches!(error.kind(), ReadOnlyFilesystem | PermissionDenied | StorageFull)
 }
@@ -462,10 +360,9 @@ fn remove_other_runs(dir: &DirRef, name: &[u8]) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::path::Path;
-    use std::sync::Arc;
 
     use super::*;
-    use crate::disk::{Disk, Fault, FaultyDisk, MemoryDisk, Survival};
+    use crate::disk::{Disk, MemoryDisk};
     use crate::index::testing::*;
 
     #[test]
@@ -638,50 +535,6 @@ mod tests {
         let again = update(Unsynced::Under([3; 16]));
         assert_eq!(index.update(again).unwrap(), Updated::Done);
         assert_eq!(index_of(5).get(&path("x")).unwrap(), Some(marked(false)));
-    }
-
-    /// Cuts the power before each operation of `verb` and looks at what is left.
-    fn survives_power_loss(
-        before: &Model,
-        after: &Model,
-        durability: Durability,
-        verb: impl Fn(&dyn Disk) -> Result<Updated, Error>,
-    ) {
-        let mut operations = 0;
-        loop {
-            let memory = MemoryDisk::new();
-            create(&memory, before, base(1));
-            let disk = FaultyDisk::new(Arc::new(memory.clone()));
-            let fault = Fault::dying_after(operations);
-            disk.set_fault(if operations % 2 == 0 { fault } else { fault.torn() });
-            let finished = verb(&disk).is_ok_and(|updated| updated == Updated::Done);
-            let mut survivals = vec![Survival::Nothing, Survival::Everything];
-            survivals.extend((0..5).map(Survival::Some));
-            for survival in survivals {
-                let image = memory.image_after_power_loss(survival);
-                match says(&image) {
-                    Some((found, model)) if found == base(1) => {
-                        assert!(!finished || durability == Durability::Eventually);
-                        assert!(model == *before, "{operations} {survival:?}");
-                    }
-                    Some((found, model)) => {
-                        assert_eq!(found, base(2), "{operations} {survival:?}");
-                        assert!(model == *after, "{operations} {survival:?}");
-                    }
-                    None => panic!("lost after {operations}, {survival:?}"),
-                }
-                // Work goes on from there.
-                let written = write(&open(&image, 5), after, base(3)).unwrap();
-                assert_eq!(written, Updated::Done);
-                assert!(says(&image) == Some((base(3), after.clone())));
-                let files = image.tree("/r/.annals/index");
-                assert_eq!(files.keys().filter(|name| name.starts_with(b"run-")).count(), 1);
-            }
-            if finished && !disk.is_dead() {
-                return;
-            }
-            operations += 1;
-        }
     }
 
     #[test]

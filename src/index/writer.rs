@@ -23,6 +23,7 @@ use crate::path::RepoPath;
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// Writes a new index from its first entry to its last.
+#[derive(Debug)]
 pub struct IndexWriter {
     place: Place,
     run: RunWriter,
@@ -81,6 +82,16 @@ impl IndexWriter {
     }
 }
 
+impl IndexWriter {
+    /// Completes the run without making it the index. Tells its generation, and whether there are
+    /// entries marked unsynced. It is as durable as it needs to be: nobody names it.
+    pub(super) fn finish_beside(self) -> io::Result<([u8; 16], bool)> {
+        let generation = self.run.generation;
+        self.run.complete()?;
+        Ok((generation, self.marked))
+    }
+}
+
 /// Whether marks of not being synced are carried into a new run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marks {
@@ -89,6 +100,7 @@ pub(super) enum Marks {
 }
 
 /// Writes rows that come in the order of their keys.
+#[derive(Debug)]
 pub(super) struct RunWriter {
     dir: DirRef,
     name: Vec<u8>,
@@ -235,7 +247,14 @@ impl RunWriter {
     }
 
     /// Completes the file, makes it durable and tells its name.
-    pub(super) fn finish(mut self) -> io::Result<Vec<u8>> {
+    pub(super) fn finish(self) -> io::Result<Vec<u8>> {
+        let (file, dir, name) = self.complete()?;
+        file.sync()?;
+        dir.sync()?;
+        Ok(name)
+    }
+
+    fn complete(mut self) -> io::Result<(FileRef, DirRef, Vec<u8>)> {
         self.end_page()?;
         self.end_node()?;
         let count = self.root.len() as u64;
@@ -250,9 +269,7 @@ impl RunWriter {
         footer.extend_from_slice(&sum(&footer).to_le_bytes());
         self.put(&footer)?;
         self.flush()?;
-        self.file.sync()?;
-        self.dir.sync()?;
-        Ok(self.name)
+        Ok((self.file, self.dir, self.name))
     }
 }
 

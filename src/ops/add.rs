@@ -8,7 +8,7 @@ use crate::path::{NameError, Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::repo::{Person, Repository, Rules};
 use crate::store::Batch;
-use crate::worktree::record::{self, Unread};
+use crate::worktree::record::{self, Unread, Whole};
 use crate::worktree::scan::{self, Nested, Untracked};
 
 use super::merging::{self, Unmerged};
@@ -94,7 +94,7 @@ pub(super) fn stage(
             nested: options.rules.nested.unwrap_or(Nested::Skip),
             boot: repo.disk().boot_id(),
         },
-        fresh: None,
+        whole: Whole::Nothing,
         worktree: working.tree.id,
         already_seen: &[],
         always_times: false,

@@ -11,7 +11,7 @@ use crate::path::{NameError, Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::repo::{Head, Person, Repository, Rules, Working};
 use crate::store::{Batch, Error as StoreError, Publication, Sealed};
-use crate::worktree::record::{self, Unread};
+use crate::worktree::record::{self, Unread, Whole};
 use crate::worktree::scan::{self, Nested, Untracked};
 
 use super::merging::{self, Merging};
@@ -195,7 +195,13 @@ fn attempt(
     };
     seen.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     monitor.begin(Stage::Recording, None, None);
-    let fresh = working.is_fresh() && options.paths.is_all() && !options.dry_run;
+    let whole = match working.staged {
+        _ if !options.paths.is_all() || options.dry_run => Whole::Nothing,
+        _ if working.is_fresh() => Whole::Tree,
+        // Both trees take the edits where something is staged besides.
+        Some(_) => Whole::Nothing,
+        None => Whole::NewDirectories,
+    };
     let root = working.tree.root.clone();
     let now = || root.now();
     let request = record::Request {
@@ -212,7 +218,7 @@ fn attempt(
             nested: options.rules.nested.unwrap_or(Nested::Skip),
             boot: repo.disk().boot_id(),
         },
-        fresh: if fresh { Some(working.index.writer()?) } else { None },
+        whole,
         worktree: working.tree.id,
         already_seen: &seen,
         always_times: options.always_times,
@@ -518,7 +524,8 @@ fn keep_index(
     let updated = match recording.index {
         Some(writer) => writer.finish(base, None),
         None => {
-            let mut update = Update::new(base, recording.rows);
+            let mut update =
+                Update { beside: recording.beside, ..Update::new(base, recording.rows) };
             pending::sync_written(working, &mut update);
             working.index.update(update)
         }

@@ -57,6 +57,68 @@ fn a_first_recording_reads_each_file_at_one_go_and_asks_few_names() {
 }
 
 #[test]
+fn very_many_files_in_new_directories_are_recorded_as_a_first_recording_would() {
+    // More than are held in memory, between directories that were there.
+    let write = |disk: &MemoryDisk, directories: std::ops::Range<usize>| {
+        for directory in directories {
+            for file in 0..300 {
+                let name = format!("/w/d{:02}/{}/f{file:03}", directory % 7, directory / 7);
+                disk.write(&name, format!("{directory} {file}").as_bytes());
+            }
+        }
+        disk.set_time(Time::from_seconds(1_700_050_000));
+    };
+    let record = |disk: &MemoryDisk| {
+        let any: Arc<dyn Disk> = Arc::new(disk.clone());
+        let repo = match Repository::open(any.clone(), Path::new("/w"), env(2)) {
+            Ok(repo) => repo,
+            Err(_) => {
+                init::run(any, Path::new("/w"), env(1), &init::Options::new(person())).unwrap().0
+            }
+        };
+        let outcome = commit::run(&repo, &commit::Options::new("all", person()), &Silent).unwrap();
+        (outcome.added, outcome.tree.unwrap())
+    };
+    let (disk, at_once) = (MemoryDisk::new(), MemoryDisk::new());
+    write(&disk, 0..10);
+    assert_eq!(record(&disk).0, 3_000);
+    write(&disk, 10..240);
+    write(&at_once, 0..240);
+    // The same but for the times of directories, which change with what is in them.
+    let (added, tree) = record(&disk);
+    assert_eq!(added, 69_000);
+    let (_, expected) = record(&at_once);
+    let files = |disk: &MemoryDisk, tree| {
+        let any: Arc<dyn Disk> = Arc::new(disk.clone());
+        let repo = Repository::open(any, Path::new("/w"), env(3)).unwrap();
+        let mut files = Vec::new();
+        annals::diff::entries::<_, annals::store::Error>(
+            repo.store(),
+            None,
+            Some(&tree),
+            &Pathspec::all(),
+            &mut |change| {
+                let entry = change.new.unwrap();
+                if !entry.is_directory() {
+                    files.push((change.path, entry.what));
+                }
+                Ok(())
+            },
+        )
+        .unwrap();
+        files
+    };
+    assert!(files(&disk, tree) == files(&at_once, expected));
+    // The index knows all of them: nothing is read again.
+    let counting = FaultyDisk::new(Arc::new(disk.clone()));
+    let counts = counted(&counting, 4, |repo| {
+        let found = status::run(repo, &status::Options::default(), &Silent).unwrap();
+        assert!(found.is_clean());
+    });
+    assert!(counts.opens < 200, "{} opens", counts.opens);
+}
+
+#[test]
 fn committing_again_reads_no_file() {
     let (_, counting) = recorded();
     let counts = counted(&counting, 2, |repo| {

@@ -1,4 +1,5 @@
-//! Building a whole tree from the bottom up, while its directories are being recorded.
+//! Building whole trees from the bottom up, while their directories are being recorded: the tree of
+//! a first recording, or directories that are new.
 //!
 //! A directory is built as soon as its own files and all its directories are; then its entries
 //! are forgotten. Because the walk goes depth first, few directories are open at once.
@@ -29,11 +30,36 @@ struct Open {
 #[derive(Debug)]
 pub(super) struct Complete {
     path: RepoPath,
+    /// The directory it is in, if that is being built too.
+    parent: Option<RepoPath>,
     shell: Option<Entry>,
     entries: Vec<Entry>,
 }
 
+/// What came of a directory.
+#[derive(Debug)]
+pub(super) enum Built {
+    /// It is the root of the tree.
+    Tree(Root),
+    /// It is in a directory, by path, that is being built too, and has this entry there.
+    Within(RepoPath, Entry),
+    /// It is the topmost that is built: its path and its entry.
+    New(RepoPath, Entry),
+}
+
 impl Assembly {
+    /// A whole tree will come.
+    pub(super) fn of_tree() -> Self {
+        let mut assembly = Self::default();
+        assembly.expect(RepoPath::root(), None);
+        assembly
+    }
+
+    /// Whether a directory is one that is being built.
+    pub(super) fn has(&self, path: &RepoPath) -> bool {
+        self.open.contains_key(path)
+    }
+
     /// A directory will be looked at.
     pub(super) fn expect(&mut self, path: RepoPath, shell: Option<Entry>) {
         self.open.insert(path, Open { shell, entries: Vec::new(), missing: 1 });
@@ -56,7 +82,9 @@ impl Assembly {
             return None;
         }
         let Open { shell, entries, .. } = self.open.remove(path)?;
-        Some(Complete { path: path.clone(), shell, entries })
+        // Those above are completed after those below.
+        let parent = path.split().map(|(parent, _)| parent).filter(|above| self.has(above));
+        Some(Complete { path: path.clone(), parent, shell, entries })
     }
 
     /// A directory that could not be looked at and does not come.
@@ -68,25 +96,20 @@ impl Assembly {
 }
 
 impl Complete {
-    /// Writes the directory's nodes; returns the root of the whole tree, or the directory it is in
-    /// and its entry there.
-    pub(super) fn build<S: Sink>(
-        mut self,
-        sink: &mut S,
-    ) -> Result<Result<Root, (RepoPath, Entry)>, S::Error> {
+    /// Writes the directory's nodes.
+    pub(super) fn build<S: Sink>(mut self, sink: &mut S) -> Result<Built, S::Error> {
         self.entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let mut builder = Builder::new();
         for entry in self.entries {
             builder.push(entry, sink)?;
         }
         let root = builder.finish(sink)?;
-        Ok(match (self.path.split(), self.shell) {
-            (Some((parent, _)), Some(shell)) => {
-                let (files, bytes) = (root.totals.files, root.totals.bytes);
-                let what = What::Directory { files, bytes, tree: root.id };
-                Err((parent, Entry { what, ..shell }))
-            }
-            _ => Ok(root),
+        let Some(shell) = self.shell else { return Ok(Built::Tree(root)) };
+        let (files, bytes) = (root.totals.files, root.totals.bytes);
+        let entry = Entry { what: What::Directory { files, bytes, tree: root.id }, ..shell };
+        Ok(match self.parent {
+            Some(parent) => Built::Within(parent, entry),
+            None => Built::New(self.path, entry),
         })
     }
 }
