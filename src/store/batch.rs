@@ -24,7 +24,7 @@ use super::{Class, Effect, Error, PackInfo, Publication, State, Store, pack_path
 /// A frame of content is finished when it has so many bytes.
 const FRAME_BYTES: usize = 1 << 20;
 /// A frame of metadata: smaller, because a few nodes of it are read at a time.
-const META_FRAME_BYTES: usize = 256 << 10;
+const META_FRAME_BYTES: usize = 64 << 10;
 /// Chunks of at least so many bytes stand alone if they do not compress.
 const ALONE_BYTES: usize = 32 << 10;
 /// Packs have at least so many bytes before they are sealed.

@@ -141,6 +141,7 @@ impl Store {
             raw.resize(wanted, 0);
             frame::open_start(&stored, &row, index, &mut raw)
         } else {
+            raw.clear();
             frame::open_into(&stored, &row, index, &mut raw)
         };
         self.frames.take_back(stored);
