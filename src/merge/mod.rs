@@ -16,6 +16,8 @@
 //! permission bits are merged bit by bit, attributes field by field, an empty directory stays if
 //! nobody removed it, and of two modification times the later counts.
 //!
+//! [`show`] makes of an entry with all versions what a person is to look at.
+//!
 //! Nothing here reads a clock, and no choice depends on which side is called ours, other than whose
 //! lines come first in a conflict.
 
@@ -26,6 +28,7 @@ mod moves;
 mod outcome;
 mod request;
 mod settle;
+mod show;
 mod terms;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -40,4 +43,5 @@ pub use request::{
     Contents, Driven, Driver, Favour, Follow, Handling, Labels, NoDriver, Options, Request, Style,
     Unsettled, Versions,
 };
+pub use show::{Shown, has_markers, show, versions};
 pub use trees::trees;

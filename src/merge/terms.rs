@@ -40,8 +40,11 @@ pub(super) fn merge(base: Option<&Entry>, ours: Option<&Entry>, theirs: Option<&
     removes.sort();
     let newest = [ours, theirs].into_iter().flatten().filter_map(|entry| entry.mtime).max();
     match (adds.pop(), adds.is_empty()) {
-        (None, _) | (Some(Term::Absent), true) => Settled::Absent,
-        (Some(term), true) => Settled::Entry(entry_of(term, newest)),
+        (None, _) => Settled::Absent,
+        (Some(term), true) => match entry_of(term, newest) {
+            Some(entry) => Settled::Entry(entry),
+            None => Settled::Absent,
+        },
         (Some(term), false) => {
             adds.push(term);
             let what = What::Conflict { removes, adds };
@@ -74,9 +77,14 @@ fn terms(entry: Option<&Entry>) -> (Vec<Term>, Vec<Term>) {
     (vec![term], Vec::new())
 }
 
-fn entry_of(term: Term, mtime: Option<Time>) -> Entry {
+/// A version by itself, without its name and time; `None` if it is that nothing is there.
+pub(super) fn version(term: &Term) -> Option<Entry> {
+    entry_of(term.clone(), None)
+}
+
+fn entry_of(term: Term, mtime: Option<Time>) -> Option<Entry> {
     let name = Vec::new();
-    match term {
+    Some(match term {
         Term::File { mode, size, content, attributes } => {
             Entry { name, mode, mtime, attributes, what: What::File { size, content } }
         }
@@ -90,10 +98,9 @@ fn entry_of(term: Term, mtime: Option<Time>) -> Entry {
         Term::Special { mode, attributes } => {
             Entry { name, mode, mtime, attributes: Some(attributes), what: What::Special }
         }
-        // Absent terms do not come here.
-        Term::Absent => Entry { name, mode: 0, mtime, attributes: None, what: What::Special },
+        Term::Absent => return None,
         Term::Gitlink { commit } => {
             Entry { name, mode: 0, mtime, attributes: None, what: What::Gitlink { commit } }
         }
-    }
+    })
 }

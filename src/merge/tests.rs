@@ -516,3 +516,56 @@ fn a_kept_conflict_names_no_side_and_its_resolution_settles_it() {
     assert_eq!(room.list(&more.tree), "a?=2;|3;|5;!1;");
     assert_eq!(conflicts(&more), "a: kept");
 }
+
+/// A version of a file with this text.
+fn term(room: &mut Room, text: &str) -> Term {
+    let content = room.write(text.as_bytes()).unwrap();
+    Term::File { mode: 0o644, size: text.len() as u64, content, attributes: None }
+}
+
+#[test]
+fn a_recorded_conflict_is_shown_as_text_or_not_at_all() {
+    let mut room = Room::default();
+    let base = [term(&mut room, "1\n2\n3\n")];
+    let mut adds = [term(&mut room, "1\nx\n3\n"), term(&mut room, "1\ny\n3\n")];
+    adds.sort();
+    let shown = |room: &mut Room| show(room, &path("a"), (&base, &adds), Style::Diff3).unwrap();
+    let found = shown(&mut room).unwrap();
+    assert!(found.is_marked && found.beside.is_empty());
+    let What::File { size, content } = found.here.unwrap().what else { panic!() };
+    let text = String::from_utf8(room.read(size, &content).unwrap().unwrap()).unwrap();
+    assert!(text.starts_with("1\n<<<<<<< version 1\n"), "{text}");
+    assert!(text.contains("\n||||||| base\n2\n=======\n"), "{text}");
+    assert!(text.ends_with("\n>>>>>>> version 2\n3\n") && has_markers(text.as_bytes()), "{text}");
+    let Term::File { content, .. } = &adds[1] else { panic!() };
+    room.0.objects.remove(content).unwrap();
+    assert_eq!(shown(&mut room), None);
+}
+
+#[test]
+fn versions_that_no_text_shows_stand_one_beside_another() {
+    let mut room = Room::default();
+    let target = room.write(b"there").unwrap();
+    let link = Term::Symlink { size: 5, target, attributes: None };
+    let (one, two) = (term(&mut room, "1"), term(&mut room, "2"));
+    let mut shown = |removes: &[Term], adds: &[Term]| {
+        let mut adds = adds.to_vec();
+        adds.sort();
+        let shown = show(&mut room, &path("a"), (removes, &adds), Style::Merge).unwrap().unwrap();
+        let beside: Vec<String> = shown.beside.into_iter().map(|(label, _)| label).collect();
+        (shown.here.map(|here| here.what), beside.join(" "))
+    };
+    let gitlink = Term::Gitlink { commit: vec![1; 20] };
+    let what = |term: &Term| versions(std::slice::from_ref(term)).next().map(|entry| entry.what);
+    // A file steps aside for a link, as in a merge.
+    assert_eq!(shown(&[], &[one.clone(), link.clone()]), (what(&link), "version-1".to_owned()));
+    // Of more than two there is no text.
+    let mut sorted = [one.clone(), two.clone(), Term::Absent];
+    sorted.sort();
+    let expected = (what(&sorted[1]), "version-2".to_owned());
+    assert_eq!(shown(&[term(&mut Room::default(), "0"), Term::Absent], &sorted), expected);
+    assert_eq!(shown(&[], &[one.clone(), Term::Absent]), (what(&one), String::new()));
+    // What has no place in a working tree is in the entry alone.
+    assert_eq!(shown(&[], &[gitlink.clone(), one.clone()]), (what(&one), String::new()));
+    assert_eq!(shown(&[], &[gitlink.clone(), Term::Absent]), (None, String::new()));
+}
