@@ -57,6 +57,8 @@ impl Change {
     }
 }
 
+/// A conflict is a file that nobody has decided on, not a thing of another kind.
 fn is_same_type(a: &What, b: &What) -> bool {
-    std::mem::discriminant(a) == std::mem::discriminant(b)
+    let is_file = |what: &What| matches!(what, What::File { .. } | What::Conflict { .. });
+    is_file(a) && is_file(b) || std::mem::discriminant(a) == std::mem::discriminant(b)
 }

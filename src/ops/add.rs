@@ -12,7 +12,7 @@ use crate::worktree::record::{self, Unread, Whole};
 use crate::worktree::scan::{self, Nested, Untracked};
 
 use super::merging::{self, Unmerged};
-use super::{Error, begin, staging};
+use super::{Error, begin, kept, staging};
 
 /// What to stage.
 #[derive(Clone, Debug)]
@@ -75,6 +75,14 @@ pub(super) fn stage(
         working.ignore = crate::worktree::ignore::Ignore::nothing();
     }
     staging::check_named(&working, &options.paths)?;
+    // A file that is named is taken as it is.
+    let named: BTreeSet<RepoPath> =
+        options.paths.plain_paths().unwrap_or_default().into_iter().cloned().collect();
+    let undecided = |path: &&RepoPath| matches!(working.entry(path), Ok(Some(entry)) if kept::terms(&entry).is_some());
+    let without_file = kept::without_file(&working, named.iter().filter(undecided))?;
+    if !without_file.is_empty() {
+        return Err(Error::NothingThere { paths: without_file });
+    }
     let actor = options.actor.to_actor();
     let batch = Batch::begin(repo.store())?;
     monitor.begin(Stage::Recording, None, None);
@@ -98,6 +106,7 @@ pub(super) fn stage(
         worktree: working.tree.id,
         already_seen: &[],
         always_times: false,
+        decided: &named,
         file_system_now: &now,
         actor: &actor,
         monitor,
@@ -114,6 +123,8 @@ pub(super) fn stage(
         },
         ..Outcome::default()
     };
+    let decides = kept::Decides::ChangedOr(&named);
+    kept::inherit(&working, &mut recording, &decides)?;
     let mut edits = recording.edits.iter().peekable();
     while let Some(edit) = edits.next() {
         let known = working.entry(&edit.path)?;
@@ -139,16 +150,19 @@ pub(super) fn stage(
     let edits = staging::with_directories(&working, &mut recording, edits, base)?;
     // What a merge left open is decided by staging it as it is.
     let merging = merging::find(repo)?;
-    let named = options.paths.plain_paths().unwrap_or_default();
     let mut decided: BTreeSet<RepoPath> = BTreeSet::new();
     for Unmerged { path, .. } in merging.iter().flat_map(|merging| &merging.unmerged) {
         let is_staged = edits.binary_search_by(|edit| edit.path.cmp(path)).is_ok();
-        if is_staged || named.contains(&path) {
+        if is_staged || named.contains(path) {
             decided.insert(path.clone());
         }
     }
+    let beside = kept::beside_decided(&working, &recording.undecided)?;
     let tree = staging::tree_with(&batch, base, edits)?;
     let moved = merging::decide(repo, &batch, verb, |path| decided.contains(path))?;
+    // The same of conflicts that were recorded. Left over by a crash it would be recorded one day;
+    // of a conflict that stays, the entry has it all the same.
+    merging::remove_beside(&working, beside)?;
     if Some(tree) != working.base.tree || moved.is_some() {
         staging::publish(&working, verb, &options.actor, tree, batch.seal()?, moved)?;
     }

@@ -1,6 +1,6 @@
 //! `commit`: records the working tree, or what was staged, or named paths.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Time;
 use crate::hash::Id;
@@ -15,7 +15,7 @@ use crate::worktree::record::{self, Unread, Whole};
 use crate::worktree::scan::{self, Nested, Untracked};
 
 use super::merging::{self, Merging};
-use super::{Error, begin, moved, pending, staging};
+use super::{Error, begin, kept, moved, pending, staging};
 
 /// What to record, and what to say about it.
 #[derive(Clone, Debug)]
@@ -100,6 +100,8 @@ pub struct Outcome {
     pub bytes_stored: u64,
     /// Files that were not recorded as they are.
     pub unread: Vec<Unread>,
+    /// Conflicts whose files were changed and still have markers: they stay conflicts.
+    pub undecided: Vec<RepoPath>,
     /// Directories and files that could not be looked at.
     pub unreadable: Vec<(RepoPath, std::io::Error)>,
     /// Names that may not stand in a tree.
@@ -116,6 +118,7 @@ impl Outcome {
     /// Whether everything there is was recorded.
     pub fn is_complete(&self) -> bool {
         self.unread.is_empty()
+            && self.undecided.is_empty()
             && self.unreadable.is_empty()
             && self.refused.is_empty()
             && self.nested.is_empty()
@@ -222,11 +225,14 @@ fn attempt(
         worktree: working.tree.id,
         already_seen: &seen,
         always_times: options.always_times,
+        decided: &BTreeSet::new(),
         file_system_now: &now,
         actor: &actor,
         monitor,
     };
     let (mut recording, summary) = record::record(request)?;
+    let undecided = kept::inherit(&working, &mut recording, &kept::Decides::Changed)?;
+    let beside = kept::beside_decided(&working, &recording.undecided)?;
     if options.refuse_nested && !summary.nested.is_empty() {
         return Err(Error::Nested { paths: summary.nested });
     }
@@ -236,6 +242,7 @@ fn attempt(
         deleted: recording.deleted,
         bytes_read: recording.bytes_read,
         unread: std::mem::take(&mut recording.unread),
+        undecided,
         unreadable: summary.unreadable,
         refused: summary.refused,
         bad_rules: summary.bad_rules,
@@ -304,6 +311,9 @@ fn attempt(
     outcome.bytes_new = sealed.made.bytes;
     outcome.bytes_stored = sealed.made.stored;
     let new_staged = staged_tree.map(|staged| (staged, tree));
+    // What stands beside conflicts that this decides has served its purpose. Left over by a crash it
+    // would be recorded one day; of a conflict that stays, the entry has it all the same.
+    merging::remove_beside(&working, beside)?;
     publish(&working, options, commit, sealed, new_staged, ended, &outcome)?;
     outcome.commit = Some(commit);
     let base = Base { commit: Some(commit), tree: Some(staged_tree.unwrap_or(tree)) };

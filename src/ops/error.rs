@@ -174,6 +174,26 @@ pub enum Error {
         /// The files.
         paths: Vec<RepoPath>,
     },
+    /// A conflict is recorded where a version is wanted.
+    #[error("{} not decided there", are(paths))]
+    Undecided {
+        /// The paths.
+        paths: Vec<RepoPath>,
+    },
+    /// A conflict that was recorded has no sides.
+    #[error(
+        "cannot take one side: a conflict that was recorded has versions, and nobody knows whose"
+    )]
+    NoSides {
+        /// The paths.
+        paths: Vec<RepoPath>,
+    },
+    /// Nothing is there to decide a conflict.
+    #[error("nothing stands there to be taken: {} not here", are(paths))]
+    NothingThere {
+        /// The paths.
+        paths: Vec<RepoPath>,
+    },
     /// Something is staged.
     #[error("cannot merge: {} staged", are(paths))]
     Staged {

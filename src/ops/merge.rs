@@ -19,10 +19,11 @@ use crate::repo::{Head, Person, Repository, Rules, Working};
 use crate::store::{Batch, Error as StoreError, Publication, RefEdit};
 use crate::worktree::{Applied, Failed, Step, Walker};
 
+use super::merging::entry_at;
 use super::merging::{self, Unmerged};
 use super::travel::{self, Journey, Unsaved};
 use super::workspace::{CONFLICTS, Workspace};
-use super::{Error, begin, moved, pending, restore, revisions, staging};
+use super::{Error, begin, kept, moved, pending, restore, revisions, staging};
 
 /// Whether the branch may just go forward if it has nothing of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -235,6 +236,7 @@ fn forward(
         commit: Some(theirs.id),
         tree: Some(commit.tree),
         refs,
+        dry_run: options.dry_run,
         ..Journey::new("merge", &options.actor, working)
     };
     let plan = travel::plan(working, journey, monitor)?;
@@ -265,6 +267,7 @@ fn merge(
         true => Vec::new(),
         false => beside(working, &room, merged.tree, &merged.conflicts, theirs)?,
     };
+    working.style = options.style;
     let is_done = merged.conflicts.is_empty() || options.keep_conflicts;
     let result = match (is_done, options.until) {
         (false, _) => Came::Conflicts,
@@ -276,6 +279,9 @@ fn merge(
     outcome.conflicts = merged.conflicts;
     outcome.messages = merged.messages;
     let shown = shown(&mut room, merged.tree, &beside)?;
+    // What is kept as a conflict is shown like any that was recorded.
+    let base = working.base.tree;
+    let (shown, _) = kept::shown_tree(working, &mut room, base.as_ref(), &shown, &[])?;
     check_unsaved(working, &room, shown)?;
     if options.dry_run {
         return Ok(outcome);
@@ -422,18 +428,6 @@ fn unmerged(conflict: &Conflict) -> Option<Unmerged> {
     is_one.then(|| Unmerged { path: conflict.path.clone(), stages: conflict.stages.clone() })
 }
 
-fn entry_at<S: Source>(source: &S, tree: Id, path: &RepoPath) -> Result<Option<Entry>, S::Error> {
-    let (mut tree, mut found) = (tree, None);
-    for part in path.parts() {
-        let Some(entry) = crate::object::tree::find(source, &tree, part)? else {
-            return Ok(None);
-        };
-        tree = entry.tree().unwrap_or_else(Node::empty_id);
-        found = Some(entry);
-    }
-    Ok(found)
-}
-
 /// Where no text with markers shows both versions, theirs is written beside ours.
 fn beside(
     working: &Working<'_>,
@@ -458,12 +452,7 @@ fn beside(
         }
         let Some((parent, name)) = path.split() else { continue };
         for number in 0.. {
-            let number = if number == 0 { String::new() } else { format!("_{number}") };
-            let (stem, extension) = match name.iter().rposition(|&byte| byte == b'.') {
-                Some(at) if at > 0 => name.split_at(at),
-                _ => (name, &b""[..]),
-            };
-            let new = [stem, b"~", label.as_bytes(), number.as_bytes(), extension].concat();
+            let new = kept::beside_name(name, &label, number);
             if crate::path::check_name(&new).is_err() {
                 break;
             }
@@ -638,6 +627,7 @@ fn try_abort(
         tree: working.head_tree,
         refs,
         unsaved: Unsaved::DiscardAt(touched),
+        dry_run: options.dry_run,
         ..Journey::new("merge", &options.actor, &working)
     };
     let plan = travel::plan(&working, journey, monitor)?;
@@ -659,9 +649,11 @@ pub(super) fn side_of(
     side: restore::Side,
     actor: &str,
 ) -> Result<(Id, Pathspec), Error> {
-    let merging = merging::find(working.repo)?.ok_or(Error::NotMerging)?;
+    let merging = merging::find(working.repo)?;
+    let is_under_way = merging.is_some();
     let mut edits: Vec<Edit> = Vec::new();
-    for Unmerged { path, stages: [_, ours, theirs] } in merging.unmerged {
+    for one in merging.into_iter().flat_map(|merging| merging.unmerged) {
+        let Unmerged { path, stages: [_, ours, theirs] } = one;
         if paths.matches(&path) {
             let entry = match side {
                 restore::Side::Ours => ours,
@@ -671,6 +663,14 @@ pub(super) fn side_of(
         }
     }
     if edits.is_empty() {
+        let recorded = kept::recorded_at(working, paths)?;
+        if !recorded.is_empty() {
+            let paths = recorded.into_iter().map(|(path, _)| path).collect();
+            return Err(Error::NoSides { paths });
+        }
+        if !is_under_way {
+            return Err(Error::NotMerging);
+        }
         return Err(Error::NoMatch(paths.inclusions().next().unwrap_or(".").to_owned()));
     }
     let chosen = Pathspec::of_paths(edits.iter().map(|edit| edit.path.clone()));

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use crate::diff;
 use crate::hash::Id;
 use crate::object::tree::{Edit, edit};
-use crate::object::{Commit, Entry, Object, Sink, Source, What};
+use crate::object::{Commit, Entry, Node, Object, Sink, Source, What};
 use crate::path::{Pathspec, RepoPath};
 use crate::repo::{Repository, Working};
 use crate::store::{Batch, Error as StoreError, Publication, RefEdit, Store, Target};
@@ -66,6 +66,15 @@ impl Unmerged {
         }
     }
 
+    /// The same of a conflict that was recorded: nobody knows whose versions these are.
+    pub fn words_without_sides(&self) -> &'static str {
+        match self.letters() {
+            ['U', 'D'] | ['D', 'U'] => "changed, deleted",
+            ['A', _] | [_, 'A'] => "added twice",
+            _ => "changed twice",
+        }
+    }
+
     /// What happened, in words.
     pub fn words(&self) -> &'static str {
         match self.letters() {
@@ -82,8 +91,14 @@ impl Unmerged {
 
 /// The merge under way, if there is one.
 pub fn find(repo: &Repository) -> Result<Option<Merging>, Error> {
-    let store = repo.store();
-    let Some(Target::Id(id)) = store.target(&repo.own_ref(REF)) else { return Ok(None) };
+    match repo.store().target(&repo.own_ref(REF)) {
+        Some(Target::Id(id)) => read(repo.store(), id).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// A merge as the commit has it that keeps it.
+pub(super) fn read(store: &Store, id: Id) -> Result<Merging, Error> {
     let commit: Commit = store.object(&id)?;
     let below = |name: &str| -> Result<Option<Id>, StoreError> {
         let entry = crate::object::tree::find(store, &commit.tree, name.as_bytes())?;
@@ -100,14 +115,14 @@ pub fn find(repo: &Repository) -> Result<Option<Merging>, Error> {
         let (parent, _) = path.split()?;
         Some((path.clone(), parent.join(name), entry))
     });
-    Ok(Some(Merging {
+    Ok(Merging {
         id,
         merged: below("merged")?,
         beside: beside.collect(),
         unmerged: paths.into_iter().map(|(path, stages)| Unmerged { path, stages }).collect(),
         parents: commit.parents,
         message: commit.message,
-    }))
+    })
 }
 
 /// Everything in a tree that is not a directory.
@@ -211,19 +226,9 @@ impl Merging {
         working: &Working<'_>,
         of: impl Fn(&RepoPath) -> bool,
     ) -> Result<Vec<(RepoPath, Entry)>, Error> {
-        let mut walker = Walker::new(working.tree.root.clone());
-        let mut found = Vec::new();
-        for (path, place, entry) in self.beside.iter().filter(|(path, ..)| of(path)) {
-            let Some((parent, name)) = place.split() else { continue };
-            let Ok(dir) = walker.open(&parent) else { continue };
-            let Ok(stat) = dir.stat(name) else { continue };
-            // What has been recorded meanwhile is not ours to remove.
-            let is_tracked = working.entry(place)?.is_some();
-            if path != place && !is_tracked && holds(working.repo, &*dir, name, &stat, entry)? {
-                found.push((place.clone(), entry.clone()));
-            }
-        }
-        Ok(found)
+        let is_meant = |(path, place, _): &&(RepoPath, RepoPath, Entry)| of(path) && path != place;
+        let beside = self.beside.iter().filter(is_meant);
+        untouched(working, beside.map(|(_, place, entry)| (place.clone(), entry.clone())).collect())
     }
 
     /// Removes what was written beside these paths, if nobody has changed it.
@@ -232,14 +237,68 @@ impl Merging {
         working: &Working<'_>,
         of: impl Fn(&RepoPath) -> bool,
     ) -> Result<(), Error> {
-        let mut walker = Walker::new(working.tree.root.clone());
-        for (place, _) in self.untouched_beside(working, of)? {
-            let Some((parent, name)) = place.split() else { continue };
-            let removed = walker.open(&parent).and_then(|dir| dir.remove_file(name));
-            removed.map_err(|source| Error::Worktree { path: place.clone(), source })?;
-        }
-        Ok(())
+        remove_beside(working, self.untouched_beside(working, of)?)
     }
+}
+
+/// What of files that were written beside others is as it was written.
+pub(super) fn untouched(
+    working: &Working<'_>,
+    beside: Vec<(RepoPath, Entry)>,
+) -> Result<Vec<(RepoPath, Entry)>, Error> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    let mut found = Vec::new();
+    for (place, entry) in beside {
+        let Some((parent, name)) = place.split() else { continue };
+        let Ok(dir) = walker.open(&parent) else { continue };
+        let Ok(stat) = dir.stat(name) else { continue };
+        // What has been recorded meanwhile is not ours to remove.
+        let is_tracked = working.entry(&place)?.is_some();
+        if !is_tracked && holds(working.repo, &*dir, name, &stat, &entry)? {
+            found.push((place, entry));
+        }
+    }
+    Ok(found)
+}
+
+/// Removes files that were written beside others and have served their purpose.
+pub(super) fn remove_beside(
+    working: &Working<'_>,
+    beside: Vec<(RepoPath, Entry)>,
+) -> Result<(), Error> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    let mut parents = BTreeMap::new();
+    for (place, _) in beside {
+        let Some((parent, name)) = place.split() else { continue };
+        let removed = walker.open(&parent).and_then(|dir| {
+            dir.remove_file(name)?;
+            Ok(dir)
+        });
+        let dir = removed.map_err(|source| Error::Worktree { path: place.clone(), source })?;
+        parents.insert(parent, dir);
+    }
+    // What came back after a power failure would be taken for a file of the user's.
+    for (path, dir) in parents {
+        dir.sync().map_err(|source| Error::Worktree { path, source })?;
+    }
+    Ok(())
+}
+
+/// What a tree has at a path.
+pub(super) fn entry_at<S: Source>(
+    source: &S,
+    tree: Id,
+    path: &RepoPath,
+) -> Result<Option<Entry>, S::Error> {
+    let (mut tree, mut found) = (tree, None);
+    for part in path.parts() {
+        let Some(entry) = crate::object::tree::find(source, &tree, part)? else {
+            return Ok(None);
+        };
+        tree = entry.tree().unwrap_or_else(Node::empty_id);
+        found = Some(entry);
+    }
+    Ok(found)
 }
 
 /// The tree with these files in it too, durable so that a note may name it.

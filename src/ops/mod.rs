@@ -16,6 +16,7 @@ pub mod fsck;
 pub mod import;
 pub mod init;
 pub mod inspect;
+mod kept;
 pub mod log;
 pub mod ls;
 pub mod merge;

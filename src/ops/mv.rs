@@ -1,5 +1,7 @@
 //! `mv`: renames files in the working tree and stages it.
 
+use std::collections::BTreeSet;
+
 use crate::index::{Known, Presence, Tracked};
 use crate::object::tree::Edit;
 use crate::object::{Entry, Node};
@@ -7,7 +9,7 @@ use crate::path::RepoPath;
 use crate::progress::Monitor;
 use crate::repo::{Person, Repository, Rules, Working};
 use crate::store::Batch;
-use crate::worktree::{Applied, Spellings, Walker};
+use crate::worktree::{Applied, Obstacles, Spellings, Step, Walker};
 
 use super::pending::{self, Plan};
 use super::{Error, begin, staging};
@@ -100,8 +102,26 @@ fn attempt(
     let sealed = batch.seal()?;
     rows.sort_by(|a, b| a.0.cmp(&b.0));
     let plan = Plan::of_staging(&working, "mv", &options.actor, tree, sealed)?;
-    pending::carry_out_by(&mut working, plan, monitor, |working, _| {
+    pending::carry_out_by(&mut working, plan, monitor, |working, steps| {
         rename_all(working, &mut walker, &outcome.moved)?;
+        // What stands beside a conflict has the name of what it stands beside.
+        let is_moved = |path: &RepoPath| {
+            let mut moved = outcome.moved.iter();
+            moved.any(|(source, target)| path.is_within(source) || path.is_within(target))
+        };
+        let is_above = |path: &RepoPath| {
+            let mut moved = outcome.moved.iter();
+            moved.any(|(source, target)| source.is_within(path) || target.is_within(path))
+        };
+        let steps: Vec<Step> = steps
+            .iter()
+            .filter(|step| !is_moved(&step.path) && !is_above(&step.path))
+            .cloned()
+            .collect();
+        let nothing = BTreeSet::new();
+        let beside = pending::apply(working, &steps, &nothing, Obstacles::Keep, monitor)?;
+        rows.extend(beside.rows);
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(Applied { rows, ..Applied::default() })
     })?;
     Ok(outcome)

@@ -219,6 +219,7 @@ fn travel(
             Mode::Hard => Unsaved::Discard,
             _ => Unsaved::Keep,
         },
+        dry_run: options.dry_run,
         ..Journey::new("reset", &options.actor, working)
     };
     let plan = travel::plan(working, journey, monitor)?;

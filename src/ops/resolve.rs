@@ -1,4 +1,7 @@
-//! `resolve`: says of paths that a merge left open that they are now as they should be.
+//! `resolve`: says of paths that a merge left open, or that were recorded as conflicts, that they are
+//! now as they should be.
+
+use std::collections::BTreeSet;
 
 use crate::object::{Entry, What};
 use crate::path::{Pathspec, RepoPath};
@@ -8,7 +11,7 @@ use crate::worktree::Walker;
 
 use super::merging::{self, Merging, Unmerged};
 use super::pending::holds;
-use super::{Error, add, begin};
+use super::{Error, add, begin, kept};
 
 /// Which paths.
 #[derive(Clone, Debug)]
@@ -30,8 +33,8 @@ pub struct Options<'a> {
 pub struct Outcome {
     /// The paths that are decided.
     pub resolved: Vec<RepoPath>,
-    /// How many are left.
-    pub left: usize,
+    /// How many a merge under way has left, if there is one.
+    pub left: Option<usize>,
 }
 
 /// Takes the files as they are.
@@ -49,26 +52,52 @@ fn attempt(
     options: &Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Outcome, Error> {
-    let merging = merging::find(repo)?.ok_or(Error::NotMerging)?;
+    let merging = merging::find(repo)?;
+    let working = repo.working(&options.rules, monitor)?;
+    let unmerged = merging.as_ref().map_or(&[][..], |merging| &merging.unmerged);
     let (chosen, left): (Vec<&Unmerged>, Vec<&Unmerged>) =
-        merging.unmerged.iter().partition(|unmerged| options.paths.matches(&unmerged.path));
-    if chosen.is_empty() {
+        unmerged.iter().partition(|unmerged| options.paths.matches(&unmerged.path));
+    let recorded = kept::recorded_at(&working, &options.paths)?;
+    if chosen.is_empty() && recorded.is_empty() {
+        if merging.is_none() {
+            return Err(Error::NotMerging);
+        }
         return Err(Error::NoMatch(options.paths.inclusions().next().unwrap_or(".").to_owned()));
     }
-    let working = repo.working(&options.rules, monitor)?;
     if !options.force {
-        let marked = marked(&working, &merging, &chosen)?;
-        if !marked.is_empty() {
-            return Err(Error::Marked { paths: marked });
+        let mut found = BTreeSet::new();
+        if let Some(merging) = &merging {
+            found.extend(marked(&working, merging, &chosen)?);
+        }
+        for (path, _) in &recorded {
+            if kept::has_markers(&working, path)? {
+                found.insert(path.clone());
+            }
+        }
+        if !found.is_empty() {
+            return Err(Error::Marked { paths: found.into_iter().collect() });
         }
     }
-    let resolved: Vec<RepoPath> = chosen.iter().map(|unmerged| unmerged.path.clone()).collect();
-    let outcome = Outcome { resolved, left: left.len() };
+    let without_file = kept::without_file(&working, recorded.iter().map(|(path, _)| path))?;
+    if !without_file.is_empty() {
+        return Err(Error::NothingThere { paths: without_file });
+    }
+    let resolved: BTreeSet<RepoPath> = chosen
+        .iter()
+        .map(|unmerged| unmerged.path.clone())
+        .chain(recorded.into_iter().map(|(path, _)| path))
+        .collect();
+    let outcome = Outcome {
+        resolved: resolved.into_iter().collect(),
+        left: merging.as_ref().map(|_| left.len()),
+    };
     if options.dry_run {
         return Ok(outcome);
     }
-    // What the merge wrote beside them has served its purpose.
-    merging.tidy_beside(&working, |path| outcome.resolved.contains(path))?;
+    if let Some(merging) = &merging {
+        // What the merge wrote beside them has served its purpose.
+        merging.tidy_beside(&working, |path| outcome.resolved.contains(path))?;
+    }
     drop(working);
     let adding = add::Options {
         paths: Pathspec::of_paths(outcome.resolved.iter().cloned()),

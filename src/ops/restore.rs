@@ -17,7 +17,7 @@ use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Untracked,
 use crate::worktree::{Failed, Obstacles, Step, Walker};
 
 use super::pending::{self, Before, Lost, Pending, Plan};
-use super::{Error, begin, moved, revisions, staging, travel};
+use super::{Error, begin, kept, moved, revisions, staging, travel};
 
 /// A side of a merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,9 +162,33 @@ fn bring_back(
     monitor: &dyn Monitor,
 ) -> Result<(), Error> {
     let store = working.repo.store();
-    let goal = source.or(working.base.tree);
+    let recorded = source.or(working.base.tree);
+    let changed = changed_paths(working, &options.paths, monitor)?;
+    if let Some(source) = &source {
+        check_decided(working, source, &options.paths)?;
+    }
+    let mut goal = recorded;
     let mut steps = Vec::new();
-    for path in changed_paths(working, &options.paths, monitor)? {
+    if !options.dry_run {
+        let actor = options.actor.to_actor();
+        // Of a conflict that is named, what is gone from beside it comes back too.
+        let mut shown = changed.clone();
+        for path in options.paths.plain_paths().unwrap_or_default() {
+            if working.entry(path)?.is_some_and(|entry| kept::terms(&entry).is_some()) {
+                shown.push(path.clone());
+            }
+        }
+        let trees = kept::show(working, ("restore", &actor), recorded, recorded, &shown)?;
+        goal = trees.to;
+        let mut walker = Walker::new(working.tree.root.clone());
+        for (path, entry) in trees.beside {
+            let Some((parent, name)) = path.split() else { continue };
+            if walker.open(&parent).and_then(|dir| dir.stat(name)).is_err() {
+                steps.push(Step { path, old: None, new: Some(entry) });
+            }
+        }
+    }
+    for path in changed {
         let new = match &goal {
             Some(goal) => find_entry(store, goal, &path)?,
             None => None,
@@ -229,7 +253,9 @@ fn bring_back(
     let applied = pending::carry_out(working, plan, monitor)?;
     if source.is_none() {
         // What was brought back is what the index describes.
-        let mut update = crate::index::Update::new(working.base, applied.rows);
+        let mut rows = applied.rows;
+        kept::as_recorded(working.repo.store(), recorded.as_ref(), goal.as_ref(), &mut rows)?;
+        let mut update = crate::index::Update::new(working.base, rows);
         if let Some(boot) = working.repo.disk().boot_id() {
             update.unsynced = crate::index::Unsynced::Under(boot);
         }
@@ -241,6 +267,28 @@ fn bring_back(
     outcome.failed = applied.failed;
     outcome.not_representable = applied.not_representable;
     Ok(())
+}
+
+/// A conflict that stands elsewhere and not in the index would be a file like any other here, markers
+/// and all: it can only be taken for what it is.
+fn check_decided(working: &Working<'_>, source: &Id, paths: &Pathspec) -> Result<(), Error> {
+    let mut undecided = Vec::new();
+    diff::trees::<_, StoreError>(
+        working.repo.store(),
+        working.base.tree.as_ref(),
+        Some(source),
+        paths,
+        &mut |change| {
+            if change.new.is_some_and(|new| kept::terms(&new).is_some()) {
+                undecided.push(change.path);
+            }
+            Ok(())
+        },
+    )?;
+    match undecided.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Undecided { paths: undecided }),
+    }
 }
 
 /// Whether the paths name anything that is recorded.
@@ -334,7 +382,7 @@ impl Visitor for Paths {
         let changed: Vec<Changed> = found
             .changes
             .iter()
-            .filter(|change| change.kind != ChangeKind::Added)
+            .filter(|change| !matches!(change.kind, ChangeKind::Added | ChangeKind::Undecided))
             .map(|change| {
                 let was_directory = change
                     .tracked

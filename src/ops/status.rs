@@ -17,9 +17,9 @@ use crate::store::Error as StoreError;
 use crate::worktree::record::hash_file;
 use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Visitor};
 
-use super::merging::{self, Merging};
+use super::merging::{self, Merging, Unmerged};
 use super::relocated::{self, Relocated};
-use super::{Error, begin};
+use super::{Error, begin, kept};
 
 pub use crate::worktree::scan::Untracked;
 
@@ -67,6 +67,15 @@ pub struct Unstaged {
     pub stat: Option<Stat>,
 }
 
+/// A conflict that was recorded, and what is there of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Which, with its base and its first two versions.
+    pub open: Unmerged,
+    /// What stands there, if anything does.
+    pub stat: Option<Stat>,
+}
+
 /// What was found.
 #[derive(Debug)]
 pub struct Outcome {
@@ -75,6 +84,9 @@ pub struct Outcome {
     /// A merge under way. What it left open is not among what is staged; if its file was changed
     /// since, it is among what changed.
     pub merging: Option<Merging>,
+    /// Conflicts that were recorded and that nobody has decided on, but for those a merge under way
+    /// left open. If the file that shows one was changed, it is among what changed too.
+    pub kept: Vec<Kept>,
     /// What is staged: between HEAD and the staged tree.
     pub staged: Vec<Difference>,
     /// Where the directories went that are gone from what is staged.
@@ -113,9 +125,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether anything could be recorded that is not staged.
+    pub fn has_changes(&self) -> bool {
+        !self.unstaged.is_empty() || !self.relocated.is_empty() || !self.untracked.is_empty()
+    }
+
     /// Whether there is nothing to record and nothing untracked.
     pub fn is_clean(&self) -> bool {
         self.merging.is_none()
+            && self.kept.is_empty()
             && self.staged.is_empty()
             && self.unstaged.is_empty()
             && self.relocated.is_empty()
@@ -140,6 +158,9 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
         merging.unmerged.retain(|unmerged| options.paths.matches(&unmerged.path));
     }
     let (staged, directories) = staged(&working, options, merging.as_ref())?;
+    let is_open = |path: &RepoPath| {
+        merging.iter().flat_map(|merging| &merging.unmerged).any(|open| open.path == *path)
+    };
     let found = Collect::default();
     let request = scan::Request {
         root: &working.tree.root,
@@ -165,12 +186,20 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
         .map(|(path, _)| path.clone())
         .collect();
     in_the_way.sort_unstable();
+    let mut kept = Vec::new();
     for change in std::mem::take(&mut found.changes) {
+        if let Some(open) = kept_by(&change)
+            && !is_open(&open.path)
+        {
+            kept.push(Kept { open, stat: change.1.stat });
+        }
         judge(&working, change, &mut unstaged, &mut refreshed);
     }
     // Of what cannot be looked at nothing is known, not even that its mode alone was changed.
     let unreadable: HashSet<&RepoPath> = summary.unreadable.iter().map(|(path, _)| path).collect();
     unstaged.retain(|change| !unreadable.contains(&change.path));
+    kept.sort_by(|a, b| a.open.path.cmp(&b.open.path));
+    found.untracked = without_beside(&working, found.untracked)?;
     unstaged.sort_by(|a, b| a.path.cmp(&b.path));
     leave_out_directories(&mut unstaged);
     let (relocated, mut untracked) =
@@ -182,6 +211,7 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
     Ok(Outcome {
         head,
         merging,
+        kept,
         staged,
         directories,
         unstaged,
@@ -199,6 +229,26 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
         files: summary.files,
         is_changing: super::pending::is_pending(repo),
     })
+}
+
+/// The conflict that a path is, if it was recorded as one.
+fn kept_by((path, change): &(RepoPath, scan::Change)) -> Option<Unmerged> {
+    kept::unmerged(path, &change.tracked.as_ref()?.to_entry()?)
+}
+
+/// What is not tracked, without what was written beside conflicts.
+fn without_beside(working: &Working<'_>, untracked: Vec<Named>) -> Result<Vec<Named>, Error> {
+    let mut left = Vec::with_capacity(untracked.len());
+    for (name, stat) in untracked {
+        let is_beside = match RepoPath::new(&name[..]) {
+            Ok(path) => kept::is_beside(working, &path)?,
+            Err(_) => false,
+        };
+        if !is_beside {
+            left.push((name, stat));
+        }
+    }
+    Ok(left)
 }
 
 /// What went elsewhere, and what is not tracked without it. It is no longer among what changed then.
@@ -263,11 +313,14 @@ pub(super) fn staged_changes(
     Ok(changes)
 }
 
+/// A name, which ends in `/` if it is a directory's, and what stands there.
+type Named = (Vec<u8>, Option<Stat>);
+
 /// What the scan tells, with full paths.
 #[derive(Default)]
 struct Found {
     changes: Vec<(RepoPath, scan::Change)>,
-    untracked: Vec<(Vec<u8>, Option<Stat>)>,
+    untracked: Vec<Named>,
     ignored: Vec<Vec<u8>>,
     refreshed: Vec<(RepoPath, Option<Tracked>)>,
     listed: Vec<(RepoPath, Listed)>,
@@ -343,7 +396,10 @@ fn judge(
     unstaged: &mut Vec<Unstaged>,
     refreshed: &mut Vec<(RepoPath, Option<Tracked>)>,
 ) {
+    let is_conflict =
+        |tracked: &Tracked| matches!(tracked.what, Known::Other(What::Conflict { .. }));
     let status = match change.kind {
+        ChangeKind::Undecided => return,
         ChangeKind::Added => Status::Added,
         ChangeKind::Deleted => Status::Deleted,
         ChangeKind::TypeChanged | ChangeKind::InTheWay => Status::TypeChanged,
@@ -365,6 +421,7 @@ fn judge(
                     row.unsynced = false;
                     refreshed.push((path.clone(), Some(row)));
                     let same_mode = !working.volume.exec_bits
+                        || is_conflict(tracked)
                         || stat.kind == FileKind::Symlink
                         || stat.mode == tracked.mode;
                     if same_mode {
@@ -397,6 +454,11 @@ fn same_content(working: &Working<'_>, path: &RepoPath, change: &scan::Change) -
                 }
             };
             (stat.size == *size && id == expected).then_some(stat)
+        }
+        Known::Other(What::Conflict { .. }) => {
+            let conflict = tracked.to_entry()?;
+            let store = working.repo.store();
+            kept::is_shown(store, &*dir, name, &stat, &conflict).ok()?.then_some(stat)
         }
         Known::Symlink { target, .. } => {
             let pointed = dir.link_target(name).ok()?;

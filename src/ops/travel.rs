@@ -15,7 +15,7 @@ use crate::store::{Error as StoreError, RefEdit};
 use crate::worktree::{Obstacles, Step, Walker};
 
 use super::pending::{self, Before, Lost, Pending, Plan, holds};
-use super::{Error, restore};
+use super::{Error, kept, restore};
 
 /// What becomes of unsaved work that is in the way.
 pub(super) enum Unsaved {
@@ -46,6 +46,8 @@ pub(super) struct Journey {
     pub(super) refs: Vec<RefEdit>,
     /// What becomes of unsaved work.
     pub(super) unsaved: Unsaved,
+    /// Only to say what would change: nothing is stored, so conflicts are not shown.
+    pub(super) dry_run: bool,
 }
 
 impl Journey {
@@ -60,6 +62,7 @@ impl Journey {
             index: None,
             refs: Vec::new(),
             unsaved: Unsaved::Keep,
+            dry_run: false,
         }
     }
 }
@@ -67,10 +70,26 @@ impl Journey {
 /// What has to be done to get there.
 pub(super) fn plan(
     working: &Working<'_>,
-    journey: Journey,
+    mut journey: Journey,
     monitor: &dyn Monitor,
 ) -> Result<Plan, Error> {
+    let found = match &journey.unsaved {
+        Unsaved::Discard => restore::changed_paths(working, &Pathspec::all(), monitor)?,
+        Unsaved::DiscardAt(paths) if !paths.is_empty() => {
+            let paths = Pathspec::of_paths(paths.iter().cloned());
+            restore::changed_paths(working, &paths, monitor)?
+        }
+        Unsaved::DiscardAt(_) | Unsaved::Keep => Vec::new(),
+    };
     monitor.begin(Stage::Comparing, None, None);
+    if !journey.dry_run {
+        let said = (journey.verb, &journey.actor[..]);
+        let trees = kept::show(working, said, journey.from, journey.tree, &found)?;
+        if trees.to != journey.tree {
+            journey.index = journey.index.or(journey.tree);
+        }
+        (journey.from, journey.tree) = (trees.from, trees.to);
+    }
     let mut steps = Vec::new();
     diff::entries::<_, StoreError>(
         working.repo.store(),
@@ -89,18 +108,12 @@ pub(super) fn plan(
         Unsaved::Discard => None,
         Unsaved::DiscardAt(paths) => Some(paths),
     };
-    let mut changed = BTreeSet::new();
-    match lost {
-        None => {
-            let all = Pathspec::all();
-            changed.extend(add_changed(working, journey.tree, &all, &mut steps, monitor)?);
-        }
-        Some(paths) if !paths.is_empty() => {
-            let pathspec = Pathspec::of_paths(paths.iter().cloned());
-            changed.extend(add_changed(working, journey.tree, &pathspec, &mut steps, monitor)?);
-        }
-        Some(_) => restore::with_parents(working, journey.tree.as_ref(), &mut steps)?,
+    if lost.is_none_or(|lost| !lost.is_empty()) {
+        add_changed(working, journey.tree, &found, &mut steps)?;
+    } else {
+        restore::with_parents(working, journey.tree.as_ref(), &mut steps)?;
     }
+    let changed = BTreeSet::from_iter(found);
     if let Some(lost) = lost {
         let mut paths = in_the_way(working, &steps)?;
         paths.retain(|path| !lost.contains(path));
@@ -204,15 +217,13 @@ fn add_held_back(
     Ok(())
 }
 
-/// What differs from what is recorded at these paths is written anew. Returns those paths.
+/// What differs from what is recorded at these paths is written anew.
 fn add_changed(
     working: &Working<'_>,
     goal: Option<Id>,
-    paths: &Pathspec,
+    changed: &[RepoPath],
     steps: &mut Vec<Step>,
-    monitor: &dyn Monitor,
-) -> Result<Vec<RepoPath>, Error> {
-    let changed = restore::changed_paths(working, paths, monitor)?;
+) -> Result<(), Error> {
     let mut walker = Walker::new(working.tree.root.clone());
     let mut more = Vec::new();
     for path in changed.iter().cloned() {
@@ -243,8 +254,7 @@ fn add_changed(
         restore::expand(working.repo.store(), path, new, &mut more)?;
     }
     steps.append(&mut more);
-    restore::with_parents(working, goal.as_ref(), steps)?;
-    Ok(changed)
+    restore::with_parents(working, goal.as_ref(), steps)
 }
 
 /// The paths where something unsaved stands in the way of the steps.

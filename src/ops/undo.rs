@@ -164,6 +164,7 @@ fn go(
         commit: goal.commit,
         tree: goal.tree,
         refs: moved,
+        dry_run: options.dry_run,
         ..Journey::new(name, &options.actor, &working)
     };
     let plan = travel::plan(&working, journey, monitor)?;

@@ -49,6 +49,37 @@ impl<'s> Workspace<'s> {
         self.made.contains_key(tree) && !self.store.contains(Kind::Tree, tree)
     }
 
+    /// Whether a content is here in full, without reading it.
+    pub(super) fn has_content(&self, size: u64, content: &Id) -> Result<bool, Error> {
+        let has = |kind: Kind, id: &Id| {
+            self.made.get(id).is_some_and(|made| made.kind == kind) || self.store.contains(kind, id)
+        };
+        if *content == Id::EMPTY {
+            return Ok(true);
+        }
+        if content_kind(size) == Kind::Chunk {
+            return Ok(has(Kind::Chunk, content));
+        }
+        let manifest: Manifest = self.object(content)?;
+        match &manifest.chunks {
+            Chunks::One => Ok(has(Kind::Chunk, &manifest.content)),
+            Chunks::Few(chunks) => Ok(chunks.iter().all(|chunk| has(Kind::Chunk, &chunk.id))),
+            Chunks::Many { list, .. } => {
+                let mut cursor = ListCursor::new(self, list);
+                loop {
+                    match cursor.next_chunk() {
+                        Ok(None) => return Ok(true),
+                        Ok(Some(chunk)) if has(Kind::Chunk, &chunk.id) => {}
+                        Ok(Some(_)) | Err(Error::Missing { kind: Kind::List, .. }) => {
+                            return Ok(false);
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+
     /// Writes what a tree consists of and the store does not have. Tells whether a conflict is
     /// among it: then the store needs [`CONFLICTS`].
     pub(super) fn write(&self, tree: &Id, writer: &mut Writer<'_, '_>) -> Result<bool, Error> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::hash::{Id, Kind, Prefix};
 use crate::history::Names;
-use crate::object::{Commit, Entry, Node, Source};
+use crate::merge;
+use crate::object::{Commit, Entry, Node, Source, What};
 use crate::path::RepoPath;
 use crate::store::{Error as StoreError, Move, Target};
 
@@ -104,20 +105,31 @@ impl Names for Repository {
 }
 
 impl Repository {
-    /// A version of a path that a merge left open: of the base (1), ours (2) or theirs (3).
+    /// A version of a path that a merge left open: of the base (1), ours (2) or theirs (3). Of a
+    /// conflict that was recorded, which has no sides: its base, its first and its second version.
     fn left_open(&self, path: &RepoPath, stage: u8) -> Result<Option<Entry>, StoreError> {
-        let Some(Target::Id(merge)) = self.store.target(&self.own_ref("merge")) else {
-            return Ok(None);
-        };
-        let tree = self.store.object::<Commit>(&merge)?.tree;
         let directory = match stage {
             1 => "base",
             2 => "ours",
             _ => "theirs",
         };
-        let start = RepoPath::root().join(directory.as_bytes());
-        let path = path.parts().fold(start, |path, part| path.join(part));
-        find_entry(&self.store, &tree, &path).map_err(into_store)
+        if let Some(Target::Id(merge)) = self.store.target(&self.own_ref("merge")) {
+            let tree = self.store.object::<Commit>(&merge)?.tree;
+            let start = RepoPath::root().join(directory.as_bytes());
+            let path = path.parts().fold(start, |path, part| path.join(part));
+            let found = find_entry(&self.store, &tree, &path).map_err(into_store)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        let Some(Entry { what: What::Conflict { removes, adds }, name, .. }) =
+            self.tracked(path, 0)?
+        else {
+            return Ok(None);
+        };
+        let terms = if stage == 1 { removes } else { adds };
+        let version = merge::versions(&terms).nth(usize::from(stage.max(2) - 2));
+        Ok(version.map(|version| Entry { name, ..version }))
     }
 }
 

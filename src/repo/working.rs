@@ -13,6 +13,7 @@ use crate::clock::Time;
 use crate::diff;
 use crate::hash::Id;
 use crate::index::{self, Base, Index, Presence, Tracked, Update, Updated, Volume};
+use crate::merge::Style;
 use crate::object::tree::Cursor;
 use crate::object::{Entry, Node, What};
 use crate::path::{Pathspec, RepoPath};
@@ -42,6 +43,8 @@ pub struct Working<'r> {
     pub head: super::Head,
     /// The tree of HEAD.
     pub head_tree: Option<Id>,
+    /// What conflicts that were recorded show.
+    pub style: Style,
 }
 
 impl Repository {
@@ -75,8 +78,19 @@ impl Repository {
                 monitor.notice(&format!("a rule of what to ignore is malformed: {wrong}"));
             });
         }
-        let mut working =
-            Working { repo: self, tree, index, volume, ignore, base, staged, head, head_tree };
+        let style = options.style;
+        let mut working = Working {
+            repo: self,
+            tree,
+            index,
+            volume,
+            ignore,
+            base,
+            staged,
+            head,
+            head_tree,
+            style,
+        };
         match working.catch_up(monitor) {
             Err(Error::Index(index::Error::Damaged)) => working.make_index_anew(monitor)?,
             done => done?,
@@ -94,6 +108,8 @@ pub struct Rules<'a> {
     pub obeys_gitignore: bool,
     /// What becomes of repositories within.
     pub nested: Option<scan::Nested>,
+    /// What conflicts that were recorded show in texts.
+    pub style: Style,
 }
 
 impl Working<'_> {

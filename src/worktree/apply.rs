@@ -219,10 +219,9 @@ fn remove(names: &mut Names<'_>, applied: &mut Applied) {
         let Some(old) = &step.old else { continue };
         let goes = match &step.new {
             None => true,
-            // A conflict is no file: what stood there would be taken for how it was settled.
-            Some(Entry { what: What::Conflict { .. }, .. }) => {
-                !matches!(old.what, What::Conflict { .. })
-            }
+            // A conflict that is not shown is no file: what stood there, the text of another one
+            // perhaps, would be taken for how it was settled.
+            Some(Entry { what: What::Conflict { .. }, .. }) => true,
             Some(new) => old.is_directory() != new.is_directory(),
         };
         if !goes {
@@ -484,6 +483,13 @@ fn write_one(
         }
         // Not something a file system holds by this profile: the index keeps it.
         What::Special | What::Conflict { .. } | What::Gitlink { .. } | What::Directory { .. } => {
+            if matches!(new.what, What::Conflict { .. }) {
+                target.monitor.notice(&format!(
+                    "the conflict '{}' is not shown: a version is not here, or none has a place \
+                     in a working tree",
+                    step.path
+                ));
+            }
             let mut row = Tracked::of_entry(new);
             row.presence = Presence::NotBrought;
             applied.rows.push((step.path.clone(), Some(row)));

@@ -319,12 +319,13 @@ fn what_cannot_be_decided_may_be_recorded_and_resolved_later() {
     world.run("merge -q --keep-conflicts side").ok();
     assert_eq!(world.says("log --format=%p -1").split(' ').count(), 2);
     assert_eq!(world.run("fsck -q").ok(), "");
-    // Nobody's version stands there, so no later commit takes one by accident.
-    assert_eq!(read(world, "a"), None);
-    assert_eq!(world.run("status --porcelain").ok(), "");
+    let undecided = "UU a\nUD deleted\nAA new\n";
+    assert_eq!(world.run("status --porcelain").ok(), undecided);
+    // What shows it is nobody's version, and no later commit takes it for one.
     world.write("other", "1\n");
     world.commit("other");
     world.run("cat HEAD:a").fails(128);
+    assert_eq!(world.run("status --porcelain").ok(), undecided);
     world.write("a", "resolved\n");
     world.run("add a").ok();
     world.run("commit -q -m resolved").ok();

@@ -7,6 +7,7 @@ mod config;
 mod diff;
 mod follow;
 mod json;
+mod kept;
 mod log;
 mod ls;
 mod merge;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use annals::disk::{Disk, Fault, FaultyDisk, MemoryDisk, Survival};
 use annals::merge::{Favour, NoDriver, Style};
 use annals::ops::undo::{self, Direction};
-use annals::ops::{self, add, branch, commit, merge, merging, mv, reset, restore, rm};
+use annals::ops::{self, add, branch, commit, merge, merging, mv, reset, resolve, restore, rm};
 use annals::ops::{status, switch, tag};
 use annals::progress::Silent;
 use annals::repo::{Repository, Rules};
@@ -317,6 +317,14 @@ fn go_back(disk: &Arc<dyn Disk>, revision: &str) -> Done {
 }
 
 fn join(disk: &Arc<dyn Disk>, word: &str) -> Done {
+    join_with(disk, word, false)
+}
+
+fn join_as_it_is(disk: &Arc<dyn Disk>) -> Done {
+    join_with(disk, "other", true)
+}
+
+fn join_with(disk: &Arc<dyn Disk>, word: &str, keep_conflicts: bool) -> Done {
     let options = merge::Options {
         heads: vec![word.into()],
         fast_forward: merge::FastForward::Allow,
@@ -325,7 +333,7 @@ fn join(disk: &Arc<dyn Disk>, word: &str) -> Done {
         favour: Favour::Nobody,
         style: Style::Merge,
         allow_unrelated: false,
-        keep_conflicts: false,
+        keep_conflicts,
         driver: &NoDriver,
         dry_run: false,
         actor: person(),
@@ -782,6 +790,127 @@ fn taking_a_merge_back_survives_power_loss() {
         join(&shared(disk), "other").unwrap();
     };
     survives_conflicts(&Verb { name: "merge --abort", prepare, run: abort });
+}
+
+/// On `main`, where `a` and `d/b` are recorded as conflicts.
+fn kept(disk: &MemoryDisk) {
+    conflicting(disk);
+    join_as_it_is(&shared(disk)).unwrap();
+    settle(disk);
+}
+
+fn kept_and_edited(disk: &MemoryDisk) {
+    kept(disk);
+    write(disk, "a", "edited\n");
+    write(disk, "d/b", noise(9, 20_000));
+}
+
+fn decide(disk: &Arc<dyn Disk>) -> Done {
+    let options = resolve::Options {
+        paths: paths(&["a", "d/b"]),
+        force: false,
+        dry_run: false,
+        actor: person(),
+        rules: Rules::default(),
+    };
+    resolve::run(&open(disk)?, &options, &Silent).map(drop)
+}
+
+const VERBS_OF_CONFLICTS: &[Verb] = &[
+    Verb { name: "merge --keep-conflicts", prepare: conflicting, run: join_as_it_is },
+    Verb { name: "switch away", prepare: kept, run: |disk| go(disk, "other") },
+    Verb {
+        name: "switch to it",
+        prepare: |disk| {
+            kept(disk);
+            go(&shared(disk), "other").unwrap();
+        },
+        run: |disk| go(disk, "main"),
+    },
+    Verb { name: "reset --hard", prepare: kept_and_edited, run: |disk| go_back(disk, "HEAD") },
+    Verb {
+        name: "restore",
+        prepare: kept_and_edited,
+        run: |disk| bring_back(disk, None, &["a", "d/b"]),
+    },
+    Verb { name: "undo", prepare: kept, run: |disk| undo_or_redo(disk, Direction::Undo) },
+    Verb {
+        name: "redo",
+        prepare: |disk| {
+            kept(disk);
+            undo_or_redo(&shared(disk), Direction::Undo).unwrap();
+        },
+        run: |disk| undo_or_redo(disk, Direction::Redo),
+    },
+    Verb {
+        name: "commit",
+        prepare: kept_and_edited,
+        run: |disk| commit_all(&open(disk)?, "verb").map(drop),
+    },
+    Verb { name: "resolve", prepare: kept_and_edited, run: decide },
+    Verb { name: "rm", prepare: kept, run: |disk| remove(disk, &["d/b"]) },
+    Verb { name: "mv", prepare: kept, run: |disk| rename(disk, &["d/b"], "c") },
+];
+
+/// Conflicts that are recorded come and go wholly, and whatever is left of them in the working tree
+/// is never recorded for what somebody decided.
+fn survives_undecided(verb: &Verb) {
+    let story = Story::of(verb);
+    for survivors in 0.. {
+        let disk = story.copy();
+        let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+        let fault = Fault::dying_after(survivors);
+        faulty.set_fault(if survivors % 2 == 0 { fault } else { fault.torn() });
+        let dying: Arc<dyn Disk> = Arc::new(faulty.clone());
+        let finished = (verb.run)(&dying).is_ok();
+        let survival = SURVIVALS[survivors as usize % 4];
+        let left = disk.image_after_power_loss(survival);
+        let context = format!("{}: after {survivors} writes, {survival:?}", verb.name);
+        let shared = shared(&left);
+        let repo = open(&shared).unwrap_or_else(|error| panic!("{context}: {error}"));
+        let found = picture(&repo).unwrap();
+        assert!(found == story.done || (found == story.before && !finished), "{context}");
+        assert!(check(&repo).is_clean(), "{context}");
+        drop(repo);
+        let _ = ops_that_recover(&shared);
+        let repo = open(&shared).unwrap();
+        let found = picture(&repo).unwrap();
+        let working = working_files(&left);
+        let mut meant = Vec::new();
+        meant.extend((found == story.done).then_some(&story.new));
+        meant.extend((found == story.before && !finished).then_some(&story.old));
+        assert!(!meant.is_empty(), "{context}: neither");
+        let is_beside = |path: &str| path.contains("~version-");
+        let is_meant = |path: &String| {
+            meant.iter().any(|files| files.get(path) == working.get(path))
+                // Of a conflict that stays, the entry has what stood beside it.
+                || (is_beside(path) && !finished && !working.contains_key(path))
+        };
+        let all = meant.iter().flat_map(|files| files.keys()).chain(working.keys());
+        let unlike: Vec<&String> = all.filter(|path| !is_meant(path)).collect();
+        assert!(unlike.is_empty(), "{context}: unlike: {unlike:?}");
+        drop(repo);
+        write(&left, "next", "next");
+        next_command(&shared).unwrap_or_else(|error| panic!("{context}: next: {error}"));
+        let repo = open(&shared).unwrap();
+        for (path, bytes) in at_head(&repo).1 {
+            assert!(!is_beside(&path) && !bytes.starts_with(b"<<<<<<<"), "{context}: {path}");
+        }
+        let status = list_status(&repo).unwrap();
+        assert!(!status.has_changes() && status.staged.is_empty(), "{context}: {status:?}");
+        assert!(check(&repo).is_clean(), "{context}: after next");
+        if !faulty.is_dead() {
+            assert!(finished, "{}", verb.name);
+            return;
+        }
+    }
+}
+
+#[test]
+fn recorded_conflicts_survive_power_loss() {
+    for verb in VERBS_OF_CONFLICTS {
+        survives_undecided(verb);
+    }
 }
 
 /// Commits until a commit more does something that most do not.

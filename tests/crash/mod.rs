@@ -144,6 +144,7 @@ pub(crate) fn files_of(store: &Store, tree: &Id) -> Result<Files, StoreError> {
                 What::Symlink { size, target } => {
                     [b"->", &read_small(store, *size, target)?[..]].concat()
                 }
+                What::Conflict { adds, .. } => format!("{} versions", adds.len()).into_bytes(),
                 other => panic!("{other:?}"),
             };
             files.insert(path, content);

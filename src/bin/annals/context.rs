@@ -13,6 +13,7 @@ use annals::clock::{Env, SteppingClock, SystemRandom, Time};
 use annals::config::{Config, Level};
 use annals::disk::{DirRef, Disk, OsDisk};
 use annals::history::{dates, revision};
+use annals::merge::Style;
 use annals::object::Signature;
 use annals::ops::{self, revisions};
 use annals::path::{Pathspec, RepoPath};
@@ -372,6 +373,10 @@ impl Context {
             user_ignore,
             obeys_gitignore: config.flag("record.gitignore")?,
             nested: config.choice("record.nested")?,
+            style: match &config.choice("merge.conflictstyle")?[..] {
+                "diff3" => Style::Diff3,
+                _ => Style::Merge,
+            },
         })
     }
 
@@ -421,6 +426,7 @@ pub(crate) struct OwnedRules {
     user_ignore: Option<Vec<u8>>,
     obeys_gitignore: bool,
     nested: String,
+    style: Style,
 }
 
 impl OwnedRules {
@@ -428,6 +434,7 @@ impl OwnedRules {
         Rules {
             user_ignore: self.user_ignore.as_deref(),
             obeys_gitignore: self.obeys_gitignore,
+            style: self.style,
             nested: Some(if self.nested == "data" { Nested::Data } else { Nested::Skip }),
         }
     }

@@ -293,7 +293,13 @@ fn of_ops(error: &ops::Error) -> Told {
         ops::Error::Unmerged { paths } => listed("unmerged", error, paths)
             .hint("`annals resolve PATHS` says that a file is as it should be"),
         ops::Error::Marked { paths } => listed("marked", error, paths)
-            .hint("edit them, or take one side with `annals restore --ours` or `--theirs`; `-f` takes them as they are"),
+            .hint("edit them, or in a merge take one side with `annals restore --ours` or `--theirs`; `-f` takes them as they are"),
+        ops::Error::Undecided { paths } => listed("undecided", error, paths)
+            .hint("`annals restore --staged --worktree` with the same source takes the conflict itself"),
+        ops::Error::NoSides { paths } => listed("no-sides", error, paths)
+            .hint("`annals cat :2:PATH` and `:3:PATH` show its versions, `:1:PATH` their base; write the one you want to the file, then `annals resolve PATH`"),
+        ops::Error::NothingThere { paths } => listed("nothing-there", error, paths)
+            .hint("`annals restore PATH` shows a conflict, `annals rm PATH` decides that nothing is to be there"),
         ops::Error::Staged { paths } => listed("staged", error, paths)
             .hint("`annals commit` records it, `annals reset` takes it back"),
         ops::Error::NotForward(_) => Told::new("not-forward", error)

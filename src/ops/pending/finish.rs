@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::super::{Error, restore};
+use super::super::{Error, kept, restore};
 use super::note::{FILE, Pending, PendingRef, Stamp, is_pending, read_note, remove_note};
 use super::plan::{apply, lock, settle, taken};
 use crate::diff;
@@ -336,9 +336,23 @@ impl Finder<'_, '_> {
     }
 }
 
-/// Whether what is there under a name has the content of an entry.
+/// Whether what is there under a name has the content of an entry, or is what it shows.
 pub(in crate::ops) fn holds(
     repo: &Repository,
+    dir: &dyn Dir,
+    name: &[u8],
+    stat: &disk::Stat,
+    entry: &Entry,
+) -> Result<bool, Error> {
+    match entry.what {
+        What::Conflict { .. } => kept::is_shown(repo.store(), dir, name, stat, entry),
+        _ => holds_in(repo.store(), dir, name, stat, entry),
+    }
+}
+
+/// The same of what is no conflict, with the objects of this source.
+pub(in crate::ops) fn holds_in<S: Source<Error = StoreError>>(
+    source: &S,
     dir: &dyn Dir,
     name: &[u8],
     stat: &disk::Stat,
@@ -353,7 +367,7 @@ pub(in crate::ops) fn holds(
             };
             match content_kind(*size) {
                 Kind::Chunk => id == *content,
-                _ => repo.store().object::<Manifest>(content)?.content == id,
+                _ => source.object::<Manifest>(content)?.content == id,
             }
         }
         (What::Symlink { target, .. }, FileKind::Symlink) => {

@@ -11,6 +11,6 @@ mod finish;
 mod note;
 mod plan;
 
-pub(super) use finish::{finish_interrupted, holds};
+pub(super) use finish::{finish_interrupted, holds, holds_in};
 pub(super) use note::{Before, Lost, Pending, is_pending, remove_note};
-pub(super) use plan::{Plan, carry_out, carry_out_by, lock, sync_written, taken};
+pub(super) use plan::{Plan, apply, carry_out, carry_out_by, lock, sync_written, taken};

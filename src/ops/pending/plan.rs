@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
-use super::super::{Error, moved, staging};
+use super::super::{Error, kept, moved, staging};
 use super::note::{Pending, PendingRef, remove_note, write_note};
 use crate::diff;
 use crate::disk::{Lock, Wait};
@@ -72,11 +72,14 @@ impl Plan {
         let repo = working.repo;
         let publication = Publication::new(verb, &actor.to_actor()).with_packs(sealed);
         repo.store().publish(publication)?;
+        let actor_text = actor.to_actor();
+        let said = (verb, &actor_text[..]);
+        let trees = kept::show(working, said, working.base.tree, Some(tree), &[])?;
         let mut steps = Vec::new();
         diff::entries::<_, StoreError>(
             repo.store(),
-            working.base.tree.as_ref(),
-            Some(&tree),
+            trees.from.as_ref(),
+            trees.to.as_ref(),
             &Pathspec::all(),
             &mut |change| {
                 steps.push(Step { path: change.path, old: change.old, new: change.new });
@@ -85,13 +88,13 @@ impl Plan {
         )?;
         let pending = Pending {
             verb: verb.to_owned(),
-            actor: actor.to_actor(),
+            actor: actor_text,
             boot: None,
-            from: working.base.tree,
-            to: Some(tree),
+            from: trees.from,
+            to: trees.to,
             paths: Vec::new(),
             adopts: true,
-            index: None,
+            index: Some(tree),
             commit: working.base.commit,
             refs: Vec::new(),
             overwritten: Vec::new(),
@@ -143,7 +146,7 @@ pub(in crate::ops) fn carry_out_by(
     Ok(applied)
 }
 
-pub(super) fn apply(
+pub(in crate::ops) fn apply(
     working: &Working<'_>,
     steps: &[Step],
     settled: &BTreeSet<RepoPath>,
@@ -175,21 +178,8 @@ pub(super) fn settle(
     }
     let base = Base { commit: pending.commit, tree: pending.index.or(pending.to) };
     let mut rows = applied.rows.clone();
-    if pending.index.is_some() && pending.index != pending.to {
-        let mut besides = BTreeSet::new();
-        diff::entries::<_, StoreError>(
-            working.repo.store(),
-            pending.index.as_ref(),
-            pending.to.as_ref(),
-            &Pathspec::all(),
-            &mut |change| {
-                if change.old.is_none() {
-                    besides.insert(change.path);
-                }
-                Ok(())
-            },
-        )?;
-        rows.retain(|(path, _)| !besides.contains(path));
+    if let Some(index) = &pending.index {
+        kept::as_recorded(working.repo.store(), Some(index), pending.to.as_ref(), &mut rows)?;
     }
     let mut update = Update::new(base, rows.clone());
     if let Some(boot) = working.repo.disk().boot_id() {

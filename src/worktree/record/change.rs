@@ -27,6 +27,10 @@ fn file_of(size: u64, content: Id) -> What {
     What::File { size, content }
 }
 
+pub(super) fn is_conflict(known: &Tracked) -> bool {
+    matches!(known.what, Known::Other(What::Conflict { .. }))
+}
+
 pub(super) fn is_same(known: &Tracked, entry: &Entry) -> bool {
     known.to_entry().is_some_and(|known| known.is_same_as(entry))
 }
@@ -45,8 +49,16 @@ impl<'s> Recorder<'_, 's> {
         if change.kind == ChangeKind::Deleted {
             let was_directory = tracked.is_some_and(|known| known.what == Known::Directory);
             mine.deleted += u64::from(!was_directory);
+            if tracked.is_some_and(is_conflict) {
+                mine.undecided.push(path.clone());
+            }
             mine.edits.push(Edit { path: path.clone(), entry: None });
             mine.rows.push((path.clone(), None));
+            return Ok(None);
+        }
+        if change.kind == ChangeKind::Undecided
+            && (change.stat.is_none() || !self.request.decided.contains(path))
+        {
             return Ok(None);
         }
         let Some(dir) = dir else { return Ok(None) };

@@ -62,6 +62,8 @@ pub struct Request<'a, 's> {
     pub already_seen: &'a [SeenFile],
     /// Record modification times even where nothing else changed.
     pub always_times: bool,
+    /// Conflicts that are decided by what stands there, changed or not.
+    pub decided: &'a BTreeSet<RepoPath>,
     /// The time by the file system's own clock.
     pub file_system_now: &'a (dyn Fn() -> Time + Sync),
     /// Who records, for the journal.
@@ -121,6 +123,9 @@ pub struct Recording {
     pub directories: BTreeSet<RepoPath>,
     /// Those that were built at once.
     new_directories: Vec<RepoPath>,
+    /// Edits in place of a conflict nobody had decided on, whether they decide it or not: the
+    /// caller knows.
+    pub undecided: Vec<RepoPath>,
     /// What was not recorded.
     pub unread: Vec<Unread>,
     /// Files that are new.
@@ -139,6 +144,7 @@ impl Recording {
     fn take(&mut self, mut other: Self) {
         self.edits.append(&mut other.edits);
         self.rows.append(&mut other.rows);
+        self.undecided.append(&mut other.undecided);
         self.unread.append(&mut other.unread);
         self.added += other.added;
         self.modified += other.modified;

@@ -4,7 +4,7 @@
 //! recording goes on from what was listed. What a file becomes is in `change`, what directories
 //! become in `directories`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::progress::Monitor;
 use crate::store::{Batch, SeenFile};
 
 use super::assemble::Assembly;
-use super::change::is_same;
+use super::change::{is_conflict, is_same};
 use super::content::{Hand, Segment};
 use super::rows::{Finished, Rows};
 use super::scan::{self, Change};
@@ -100,6 +100,7 @@ pub(super) struct Shared<'a, 's> {
     pub(super) worktree: [u8; 16],
     pub(super) already_seen: &'a [SeenFile],
     pub(super) always_times: bool,
+    pub(super) decided: &'a BTreeSet<RepoPath>,
     pub(super) file_system_now: &'a (dyn Fn() -> Time + Sync),
     pub(super) actor: &'a str,
     pub(super) monitor: &'a dyn Monitor,
@@ -136,6 +137,7 @@ pub fn record(request: Request<'_, '_>) -> Result<(Recording, scan::Summary), Er
             worktree: request.worktree,
             already_seen: request.already_seen,
             always_times: request.always_times,
+            decided: request.decided,
             file_system_now: request.file_system_now,
             actor: request.actor,
             monitor: request.monitor,
@@ -176,6 +178,7 @@ pub fn record(request: Request<'_, '_>) -> Result<(Recording, scan::Summary), Er
     // There may be very many: they are sorted in place.
     recording.edits.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     recording.rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    recording.undecided.sort_unstable();
     Ok((recording, summary))
 }
 
@@ -277,6 +280,9 @@ impl<'s> Recorder<'_, 's> {
                 mine.modified += 1;
             } else {
                 mine.added += 1;
+            }
+            if known.is_some_and(is_conflict) {
+                mine.undecided.push(path.clone());
             }
             mine.edits.push(Edit { path: path.clone(), entry: Some(fresh.entry) });
             mine.rows.push((path, Some(fresh.row)));

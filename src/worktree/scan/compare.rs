@@ -36,10 +36,20 @@ impl Comparer<'_> {
     pub(super) fn compare(&self, row: &Row<'_>, stat: &Stat) -> Verdict {
         use Verdict::Changed;
         let Some(kind) = row.kind() else {
-            // A conflict has no kind: whatever stands there may be how it was settled. A gitlink
-            // is a directory.
-            return Changed(match is_gitlink(row) {
-                true => ChangeKind::TypeChanged,
+            if is_gitlink(row) {
+                // A directory.
+                return Changed(ChangeKind::TypeChanged);
+            }
+            // What is recorded is a conflict. What was written for it has the stat that was seen
+            // then; anything else may be how it was settled. A mode settles nothing.
+            let seen = match row.is_unsynced() && self.distrust_unsynced {
+                true => None,
+                false => row.seen(),
+            };
+            let is_as_written = row.presence() == Presence::Here
+                && seen.is_some_and(|seen| seen.matches(stat, self.volume) != Matches::Content);
+            return Changed(match is_as_written {
+                true => ChangeKind::Undecided,
                 false => ChangeKind::Unsure,
             });
         };
@@ -80,4 +90,9 @@ impl Comparer<'_> {
 /// Whether a row stands for a repository of git, which is a directory nobody looks into.
 pub(super) fn is_gitlink(row: &Row<'_>) -> bool {
     matches!(row.tracked().what, Known::Other(crate::object::What::Gitlink { .. }))
+}
+
+/// Whether a row stands for a conflict that nobody has decided on.
+pub(super) fn is_conflict(row: &Row<'_>) -> bool {
+    row.kind().is_none() && !is_gitlink(row)
 }

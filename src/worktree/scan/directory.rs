@@ -423,6 +423,8 @@ mod tests {
         });
         world.remove(&["link"]);
         world.write("link/inside", "");
+        assert_eq!(world.scan().short(), ["U conflict", "T other"]);
+        world.write("conflict", "longer than it was");
         assert_eq!(world.scan().short(), ["? conflict", "T other"]);
         let inside = world.only(&["link/inside"]);
         assert!(inside.scan().short().is_empty());

@@ -24,6 +24,9 @@ pub enum ChangeKind {
     Unsure,
     /// Its content is the same; its permission bits are not.
     ModeOnly,
+    /// It did not change: a conflict is recorded here that nobody has decided on, and what was
+    /// written for it stands there as it was, or nothing was. Told of so that it can be shown.
+    Undecided,
 }
 
 /// One thing that is or may be different. Directories on disk are told of apart.

@@ -213,6 +213,7 @@ impl Scan {
             ChangeKind::InTheWay => '!',
             ChangeKind::ModeOnly => 'm',
             ChangeKind::Unsure => '?',
+            ChangeKind::Undecided => 'U',
         };
         let files = self.changes.iter().map(|(path, change)| (path, letter(change.kind)));
         let is_new = |(_, sub): &&(RepoPath, Subdirectory)| sub.tracked.is_none() && sub.is_meant;

@@ -7,6 +7,7 @@ use crate::disk::FileKind;
 use crate::index::{Presence, Row};
 use crate::path::RepoPath;
 
+use super::compare::is_conflict;
 use super::found::{Change, ChangeKind, DirectoryFound, Summary};
 use super::queue::{Place, Task};
 use super::request::Error;
@@ -16,7 +17,7 @@ use super::walk::Walk;
 pub(super) struct Vanished {
     /// Directories, it or below it, that stay because something in them was not deleted.
     staying: HashSet<RepoPath>,
-    /// Whether anything below it is gone.
+    /// Whether there is anything to tell of below it.
     is_told: bool,
 }
 
@@ -57,6 +58,8 @@ impl Walk<'_> {
             tasks.extend(vanished.into_task(path));
         } else if self.is_deleted(row, &path) {
             changes.push(deletion(row));
+        } else if self.is_undecided(row, &path) {
+            changes.push(undecided(row));
         }
         Ok(())
     }
@@ -78,6 +81,7 @@ impl Walk<'_> {
                 if self.is_deleted(&row, &path) {
                     vanished.is_told = true;
                 } else {
+                    vanished.is_told |= self.is_undecided(&row, &path);
                     let mut above =
                         Some(if is_directory { path.clone() } else { directory.clone() });
                     while let Some(stays) = above.filter(|above| above.is_within(top)) {
@@ -97,6 +101,11 @@ impl Walk<'_> {
 
     fn is_deleted(&self, row: &Row<'_>, path: &RepoPath) -> bool {
         row.presence() == Presence::Here && self.is_meant(path)
+    }
+
+    /// A conflict for which nothing was written.
+    fn is_undecided(&self, row: &Row<'_>, path: &RepoPath) -> bool {
+        is_conflict(row) && self.is_meant(path)
     }
 
     /// Tells of what was in a directory that is not on disk.
@@ -119,6 +128,8 @@ impl Walk<'_> {
                     tasks.push(Task { path, place });
                 } else if self.is_deleted(&row, &path) {
                     found.changes.push(deletion(&row));
+                } else if self.is_undecided(&row, &path) {
+                    found.changes.push(undecided(&row));
                 }
             }
         }
@@ -131,7 +142,14 @@ impl Walk<'_> {
 }
 
 fn deletion(row: &Row<'_>) -> Change {
-    let kind = ChangeKind::Deleted;
+    nothing_there(ChangeKind::Deleted, row)
+}
+
+fn undecided(row: &Row<'_>) -> Change {
+    nothing_there(ChangeKind::Undecided, row)
+}
+
+fn nothing_there(kind: ChangeKind, row: &Row<'_>) -> Change {
     Change { name: row.name().to_vec(), kind, stat: None, tracked: Some(row.tracked()) }
 }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::context::{Context, read_outside};
 use crate::editor;
 use crate::output::{bytes_text, id_json, text_json};
-use crate::report::Error;
+use crate::report::{Error, NO};
 
 use super::left_out::LeftOut;
 
@@ -112,7 +112,8 @@ fn ask(context: &Context, args: &Args) -> Result<Vec<u8>, Error> {
         ..status::Options::default()
     };
     let found = status::run(repo, &options, context.monitor())?;
-    if found.is_clean() && !args.amend && !args.allow_empty {
+    let has_something = found.merging.is_some() || !found.staged.is_empty() || found.has_changes();
+    if !has_something && !args.amend && !args.allow_empty {
         return Err(annals::ops::Error::NothingToCommit.into());
     }
     let old: Vec<u8> = match (args.amend, repo.head().commit()) {
@@ -229,12 +230,17 @@ pub(super) fn tell_left_out(context: &Context, outcome: &Outcome) -> Result<Exit
             context.output().warn(&text);
         }
     }
-    LeftOut {
+    for path in &outcome.undecided {
+        let text = format!("'{path}' stays a conflict: there are markers in it still");
+        context.output().warn(&text);
+    }
+    let left_out = LeftOut {
         unread: &outcome.unread,
         unreadable: &outcome.unreadable,
         refused: &outcome.refused,
         nested: &outcome.nested,
         bad_rules: &outcome.bad_rules,
     }
-    .tell(context)
+    .tell(context)?;
+    Ok(if outcome.undecided.is_empty() { left_out } else { ExitCode::from(NO) })
 }

@@ -12,7 +12,7 @@ use crate::report::Error;
 
 /// Say that files a merge left open are as they should be
 ///
-/// `annals restore --ours` or `--theirs` takes one side's version first.
+/// Files that show conflicts which were recorded, too. Of a merge under way, `annals restore --ours` or `--theirs` takes one side's version first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Files and directories
@@ -48,8 +48,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     }
     if !context.is_json() {
         output.say(match outcome.left {
-            0 => "Nothing is left to decide: `annals commit` records the merge".to_owned(),
-            left => format!("{left} left; `annals status` lists them"),
+            None => "`annals commit` records it; `annals status` lists what is left".to_owned(),
+            Some(0) => "Nothing is left to decide: `annals commit` records the merge".to_owned(),
+            Some(left) => format!("{left} left; `annals status` lists them"),
         })?;
     }
     Ok(ExitCode::SUCCESS)

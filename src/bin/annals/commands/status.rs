@@ -158,6 +158,9 @@ fn letters(outcome: &Outcome) -> Vec<(RepoPath, Letters<'_>)> {
         let (letters, _) = found.entry(unstaged.path.clone()).or_insert(([' ', ' '], None));
         letters[1] = unstaged.status.letter();
     }
+    for kept in &outcome.kept {
+        found.insert(kept.open.path.clone(), (kept.open.letters(), None));
+    }
     for unmerged in outcome.merging.iter().flat_map(|merging| &merging.unmerged) {
         found.insert(unmerged.path.clone(), (unmerged.letters(), None));
     }
@@ -249,7 +252,10 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
             false => "  (decide on what is listed below; \"annals merge --abort\" takes it back)",
         })?;
     }
-    let is_open = |path: &RepoPath| unmerged.iter().any(|open| open.path == *path);
+    let is_open = |path: &RepoPath| {
+        let kept = outcome.kept.iter().map(|kept| &kept.open);
+        unmerged.iter().chain(kept).any(|open| open.path == *path)
+    };
     let section = |title: &str, hint: &str, lines: Vec<Vec<u8>>| -> Result<(), Error> {
         if lines.is_empty() {
             return Ok(());
@@ -265,6 +271,17 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
         "Not decided yet",
         "use \"annals resolve PATH...\" when a file is as it should be",
         open.collect(),
+    )?;
+    let kept = outcome.kept.iter().map(|kept| {
+        let name = Quoting::Raw.text(&show(context, false, &here, kept.open.path.as_bytes()));
+        let there = if kept.stat.is_none() { " (nothing is there)" } else { "" };
+        let words = format!("{}:", kept.open.words_without_sides());
+        color.red(&format!("{words:<18}{name}{there}")).into_bytes()
+    });
+    section(
+        "Recorded as conflicts",
+        "edit, then \"annals resolve PATH...\" and \"annals commit\"; commits keep what is unchanged",
+        kept.collect(),
     )?;
     let name = |path: &RepoPath| Quoting::Raw.text(&show(context, false, &here, path.as_bytes()));
     let lines = |all: &[Difference], directories: &Directories| -> Vec<(RepoPath, String)> {
@@ -325,7 +342,7 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
             true => "nothing to commit, working tree clean",
             false => "\nnothing to commit, as far as can be read",
         })?;
-    } else if outcome.staged.is_empty() && outcome.merging.is_none() {
+    } else if outcome.staged.is_empty() && outcome.merging.is_none() && outcome.has_changes() {
         output.line("\nnothing is staged: \"annals commit\" records everything above")?;
     }
     Ok(())
