@@ -134,6 +134,7 @@ pub fn patch_from(
     // Something that became something else is removed and made anew, as git has it.
     if let (Some(was), Some(is)) = (old.entry, new.entry)
         && git_type(was) != git_type(is)
+        && !(is_like_a_file(was) && is_like_a_file(is))
     {
         let nothing = Side { entry: None, body: &Body::Absent };
         lines.extend(patch(path, old, nothing, options));
@@ -195,6 +196,11 @@ pub fn patch_from(
     }
     lines.extend(hunks.into_iter().flatten());
     lines
+}
+
+/// A conflict is a file that nobody has decided on.
+fn is_like_a_file(entry: &Entry) -> bool {
+    matches!(entry.what, What::File { .. } | What::Conflict { .. })
 }
 
 fn git_type(entry: &Entry) -> &'static str {

@@ -13,6 +13,7 @@ use crate::diff::text::{self, Body, Options as TextOptions};
 use crate::diff::{self, Change, Status};
 use crate::disk::{self, FileKind};
 use crate::hash::{Id, Kind};
+use crate::merge::{Contents, Style};
 use crate::object::tree::{Edit, edit};
 use crate::object::{Entry, Manifest, Source, What, manifest};
 use crate::path::{Pathspec, RepoPath};
@@ -23,10 +24,12 @@ use crate::worktree::record::hash_file;
 use crate::worktree::{Walker, read_small};
 
 use super::Error;
+use super::kept;
 use super::merging::Unmerged;
 use super::overlay::{Overlay, keep_directories};
 use super::relocated;
 use super::status::{self, Unstaged, Untracked};
+use super::workspace::Workspace;
 
 /// One side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,6 +194,22 @@ impl<'s> Compared<'s> {
             };
             ours = merging.unmerged.iter().map(edit).collect();
         }
+        // So is a conflict that was recorded, if anything stands there: with its first version.
+        for kept in &found.kept {
+            let path = &kept.open.path;
+            let is_changed = found.unstaged.iter().any(|unstaged| unstaged.path == *path);
+            if options.old != Side::Index || (kept.stat.is_none() && !is_changed) {
+                continue;
+            }
+            ours.push(Edit { path: path.clone(), entry: kept.open.stages[1].clone() });
+            if !is_changed {
+                let status = Status::Modified;
+                let (path, stat) = (path.clone(), kept.stat);
+                let shown = Unstaged { path, status, old: None, stat };
+                edits.push(to_edit(repo, &mut walker, &shown)?);
+            }
+        }
+        ours.sort_by(|a, b| a.path.cmp(&b.path));
         let old = match ours.is_empty() {
             true => old,
             false => Some(edit(&mut source, old.as_ref(), ours)?.id),
@@ -318,6 +337,7 @@ pub fn body(
     let (size, content) = match &entry.what {
         What::File { size, content } => (*size, content),
         What::Symlink { size, target } => (*size, target),
+        What::Conflict { .. } => return conflict_body(repo, path, entry),
         _ => return Ok(Body::Text(Vec::new())),
     };
     if size > text::LONGEST {
@@ -341,6 +361,22 @@ pub fn body(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// A conflict is shown as it would be in a working tree.
+fn conflict_body(repo: &Repository, path: &RepoPath, entry: &Entry) -> Result<Body, Error> {
+    let mut room = Workspace::new(repo.store());
+    let shown = kept::shown_as(&mut room, path, entry, Style::Merge)?;
+    let (size, content) = match shown.and_then(|shown| shown.here).map(|here| here.what) {
+        Some(What::File { size, content }) => (size, content),
+        Some(What::Symlink { size, target }) => (size, target),
+        _ => return Ok(Body::Text(Vec::new())),
+    };
+    if size > text::LONGEST {
+        return Ok(Body::Binary(size));
+    }
+    let bytes = room.read(size, &content)?;
+    Ok(bytes.map_or(Body::Elsewhere(size), Body::of))
 }
 
 /// `None` if nothing is there: then it is what was recorded.

@@ -263,6 +263,19 @@ fn versions_have_numbers_and_no_sides() {
 }
 
 #[test]
+fn diff_shows_a_conflict_as_text() {
+    let world = kept();
+    let said = world.run("diff a").ok();
+    assert!(said.contains("\n+<<<<<<< version 1\n"), "{said}");
+    assert_eq!(world.run("diff HEAD~1 HEAD a").ok().matches("\n+<<<<<<< version 1\n").count(), 1);
+    world.write("a", "1\nboth\n3\n");
+    world.run("commit -q -m decided a").ok();
+    let said = world.says("diff HEAD~1 HEAD a");
+    assert!(said.contains("\n-<<<<<<< version 1\n") && said.contains("\n+both\n"), "{said}");
+    assert_eq!(said.matches("diff --git").count(), 1, "{said}");
+}
+
+#[test]
 fn a_conflict_is_not_taken_from_elsewhere_for_a_file() {
     let world = kept();
     world.run("switch -q -c other HEAD~1").ok();
