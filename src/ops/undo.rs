@@ -159,10 +159,23 @@ fn go(
         }
         return Ok(());
     }
+    let mut to = goal.tree;
+    let mut index = None;
+    let back = moved.iter().find(|edit| edit.name == repo.own_ref("merge"));
+    if let (Some(Target::Id(id)), false) = (back.and_then(|edit| edit.new.clone()), options.dry_run)
+    {
+        // And what it wrote comes back with it.
+        let merging = merging::read(repo.store(), id)?;
+        let beside: Vec<_> =
+            merging.beside.into_iter().map(|(_, place, entry)| (place, entry)).collect();
+        to = merging::with_files(&working, name, &actor, goal.tree, &beside)?;
+        index = goal.tree.filter(|_| to != goal.tree);
+    }
     let journey = Journey {
         from: merging::with_files(&working, name, &actor, working.base.tree, &beside)?,
         commit: goal.commit,
-        tree: goal.tree,
+        tree: to,
+        index,
         refs: moved,
         dry_run: options.dry_run,
         ..Journey::new(name, &options.actor, &working)

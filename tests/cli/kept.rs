@@ -326,3 +326,18 @@ fn a_conflict_merged_with_how_it_was_decided_is_decided() {
     assert_eq!(read(&world, "new").unwrap(), "both\n");
     assert_eq!(status(&world), "UD deleted\nUU link\nUU photo.jpg\n");
 }
+
+#[test]
+fn redo_of_a_merge_writes_the_other_versions_again() {
+    let world = apart();
+    world.run("merge -q side").ends(1);
+    let before = status(&world);
+    assert_eq!(read(&world, "photo~side.jpg").unwrap(), "\0theirs");
+    world.run("undo").ok();
+    assert_eq!(read(&world, "photo~side.jpg"), None);
+    world.run("redo").ok();
+    assert_eq!(read(&world, "photo~side.jpg").unwrap(), "\0theirs");
+    assert_eq!(status(&world), before);
+    world.run("resolve photo.jpg").ok();
+    assert_eq!(read(&world, "photo~side.jpg"), None);
+}

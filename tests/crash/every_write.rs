@@ -792,6 +792,17 @@ fn taking_a_merge_back_survives_power_loss() {
     survives_conflicts(&Verb { name: "merge --abort", prepare, run: abort });
 }
 
+#[test]
+fn redoing_a_merge_with_conflicts_survives_power_loss() {
+    let prepare = |disk: &MemoryDisk| {
+        conflicting(disk);
+        join(&shared(disk), "other").unwrap();
+        undo_or_redo(&shared(disk), Direction::Undo).unwrap();
+    };
+    let run = |disk: &Arc<dyn Disk>| undo_or_redo(disk, Direction::Redo);
+    survives_conflicts(&Verb { name: "redo of a merge with conflicts", prepare, run });
+}
+
 /// On `main`, where `a` and `d/b` are recorded as conflicts.
 fn kept(disk: &MemoryDisk) {
     conflicting(disk);
