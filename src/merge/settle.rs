@@ -203,7 +203,12 @@ impl<C: Contents> Work<'_, '_, C> {
                     let entry = if is_theirs { theirs } else { ours };
                     return Ok((Some(entry.clone()), flag));
                 }
-                if stages.iter().flatten().any(|entry| is_conflict(entry)) {
+                // Two ways to decide one conflict are two versions of a file to whoever looks at them.
+                let is_decided = self.request.options.unsettled == Unsettled::Mark
+                    && self.depth == 0
+                    && !is_conflict(ours)
+                    && !is_conflict(theirs);
+                if !is_decided && stages.iter().flatten().any(|entry| is_conflict(entry)) {
                     let made = self.kept(base, Some(ours), Some(theirs));
                     return Ok((made.entry.map(Version::from), flag.or(made.conflict)));
                 }

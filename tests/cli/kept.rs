@@ -328,6 +328,28 @@ fn a_conflict_merged_with_how_it_was_decided_is_decided() {
 }
 
 #[test]
+fn a_merge_under_way_shows_what_was_a_conflict_before() {
+    let world = kept();
+    world.run("branch other").ok();
+    world.write("a", "1\nmain\n3\n");
+    world.run("commit -q -m main a").ok();
+    world.run("switch -q other").ok();
+    world.write("a", "1\nother\n3\n");
+    world.run("commit -q -m other a").ok();
+    world.run("merge -q main").ends(1);
+    assert_eq!(status(&world), ALL);
+    assert!(read(&world, "a").unwrap().contains("<<<<<<< HEAD\n"));
+    world.run("merge --abort").ok();
+    assert_eq!(status(&world), ALL.replace("UU a\n", ""));
+    world.run("merge -q --keep-conflicts main").ok();
+    // Two decisions, and what the first conflict was made from: terms without sides, as they add up.
+    let mut versions = ["a", "a~version-2", "a~version-3"].map(|path| read(&world, path).unwrap());
+    versions.sort();
+    assert_eq!(versions, ["1\n2\n3\n", "1\nmain\n3\n", "1\nother\n3\n"]);
+    assert_eq!(status(&world), ALL);
+}
+
+#[test]
 fn redo_of_a_merge_writes_the_other_versions_again() {
     let world = apart();
     world.run("merge -q side").ends(1);
