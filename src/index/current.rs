@@ -15,6 +15,7 @@ use super::listed::{self, Listed};
 use super::overlay::{self, Overlay, State};
 use super::row::Row;
 use super::run::{Damaged, Run};
+use super::update;
 use super::view::DirectoryView;
 use super::writer::{IndexWriter, run_name};
 use crate::clock::Random;
@@ -37,6 +38,13 @@ pub enum Error {
     /// Entries were given out of order.
     #[error("entries for the index are not sorted")]
     Order,
+}
+
+impl Error {
+    /// Whether this place does not let us write, which is no reason to fail: the index is a cache.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Io(error) if update::is_refusal(error))
+    }
 }
 
 impl From<table::Error> for Error {

@@ -12,7 +12,7 @@ use super::node::Reference;
 use super::overlay::{Overlay, State};
 use super::run::{Damaged, Run};
 use super::update::{Updated, is_refusal, switch_run};
-use super::writer::{IndexWriter, Marks, RunWriter, run_name};
+use super::writer::{IndexWriter, Marks, RunWriter, Unnamed, run_name};
 use crate::path::RepoPath;
 
 /// Everything in directories that the index does not know yet, in a run that nobody names.
@@ -31,12 +31,13 @@ pub(super) struct Pages {
     ranges: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Whether rows may be marked as not synced.
     pub(super) marked: bool,
+    _file: Unnamed,
 }
 
 impl Beside {
     /// Completes the run. `None` if somebody took it for a leftover.
     pub(super) fn finish(self, place: &Place) -> Result<Option<Pages>, Error> {
-        let (generation, marked) = self.writer.finish_beside()?;
+        let (generation, marked, file) = self.writer.finish_beside()?;
         let bytes = match place.index_dir()?.map(&run_name(&generation)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
@@ -49,7 +50,7 @@ impl Beside {
         };
         let mut ranges: Vec<_> = self.below.iter().map(range).collect();
         ranges.sort();
-        Ok(Some(Pages { run, ranges, marked }))
+        Ok(Some(Pages { run, ranges, marked, _file: file }))
     }
 }
 
@@ -74,8 +75,8 @@ impl Pages {
 }
 
 impl Index {
-    /// Writes run and overlay, and what was written beside them, into a new run. The overlay has
-    /// nothing below directories that stand beside.
+    /// Writes run and overlay, and what was written beside them, into a new run. What the overlay
+    /// says of directories that stand beside is newer than they are.
     pub(super) fn fold(
         &mut self,
         mut state: State,
@@ -293,7 +294,9 @@ mod tests {
         // It was removed, which the overlay says, and the run still has its pages.
         let removed = Update::new(base(1), vec![(path("d001"), None)]);
         assert_eq!(index.update(removed).unwrap(), Updated::Done);
-        let new = named("d001", 20);
+        let mut new = named("d001", 20);
+        // Some names come back.
+        new.insert(path("d001/f00007"), file(b"f00007", 9_000));
         assert_eq!(with_new(&mut index, &new, &["d001"]).unwrap(), Updated::Done);
         expected.retain(|at, _| !at.is_within(&path("d001")));
         expected.extend(new);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::current::{Error, Index, Place};
 use super::entry::{Base, Known, Presence, Tracked};
-use super::fold::Beside;
+use super::fold::{Beside, Pages};
 use super::key;
 use super::listed::Listed;
 use super::overlay::{self, Overlay, State};
@@ -99,13 +99,11 @@ impl Index {
                 None => return Ok(Updated::Skipped),
             },
         };
-        let Some((mut state, newer, mut overlay)) = self.prepared(&update, changes)? else {
+        let Some((mut state, newer, overlay)) = self.prepared(&update, changes, beside.as_ref())?
+        else {
             return Ok(Updated::Skipped);
         };
-        if let Some(beside) = &beside {
-            state.marked |= beside.marked;
-            overlay = overlay.without(|key| beside.has(key));
-        }
+        state.marked |= beside.as_ref().is_some_and(|beside| beside.marked);
         let Some(content) = &self.content else { return Ok(Updated::Skipped) };
         let limit = (content.run.rows() / 100).clamp(SMALLEST_LIMIT, LARGEST_LIMIT);
         if beside.is_some() || overlay.len() as u64 > limit {
@@ -140,7 +138,7 @@ impl Index {
     /// changed.
     pub fn update_in_memory(&mut self, mut update: Update) -> Result<(), Error> {
         let changes = std::mem::take(&mut update.changes);
-        let Some((state, newer, overlay)) = self.prepared(&update, changes)? else {
+        let Some((state, newer, overlay)) = self.prepared(&update, changes, None)? else {
             return Ok(());
         };
         if let Some(content) = &mut self.content {
@@ -155,6 +153,7 @@ impl Index {
         &self,
         update: &Update,
         changes: Vec<(RepoPath, Option<Tracked>)>,
+        beside: Option<&Pages>,
     ) -> Result<Option<(State, Overlay, Overlay)>, Error> {
         let marked = changes.iter().any(|(_, tracked)| matches!(tracked, Some(t) if t.unsynced));
         let changes = self.completed(changes)?;
@@ -163,7 +162,11 @@ impl Index {
         for (key, row) in changes {
             newer.push(&key, row.as_ref().map_or(&[], |row| &row.bytes));
         }
-        let overlay = content.overlay.merged(&newer);
+        let overlay = match beside {
+            // What was said before of directories that come anew counts no more.
+            Some(beside) => content.overlay.without(|key| beside.has(key)).merged(&newer),
+            None => content.overlay.merged(&newer),
+        };
         let state = State {
             revision: self.place.random.sixteen(),
             commit: update.base.commit,

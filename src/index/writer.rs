@@ -83,12 +83,13 @@ impl IndexWriter {
 }
 
 impl IndexWriter {
-    /// Completes the run without making it the index. Tells its generation, and whether there are
-    /// entries marked unsynced. It is as durable as it needs to be: nobody names it.
-    pub(super) fn finish_beside(self) -> io::Result<([u8; 16], bool)> {
+    /// Completes the run without making it the index. Tells its generation, whether there are
+    /// entries marked unsynced, and what removes it. It is as durable as it needs to be: nobody
+    /// names it.
+    pub(super) fn finish_beside(self) -> io::Result<([u8; 16], bool, Unnamed)> {
         let generation = self.run.generation;
-        self.run.complete()?;
-        Ok((generation, self.marked))
+        let (_, unnamed) = self.run.complete()?;
+        Ok((generation, self.marked, unnamed))
     }
 }
 
@@ -99,11 +100,35 @@ pub(super) enum Marks {
     Clear,
 }
 
+/// A run's file that nobody names: it goes when it is not needed any more, unless it is kept.
+#[derive(Debug)]
+pub(super) struct Unnamed {
+    dir: DirRef,
+    name: Vec<u8>,
+    is_kept: bool,
+}
+
+impl Unnamed {
+    /// The file is to be named. Tells its name.
+    fn keep(mut self) -> Vec<u8> {
+        self.is_kept = true;
+        std::mem::take(&mut self.name)
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            // What stays is removed by whoever writes a run next.
+            let _ = self.dir.remove_file(&self.name);
+        }
+    }
+}
+
 /// Writes rows that come in the order of their keys.
 #[derive(Debug)]
 pub(super) struct RunWriter {
-    dir: DirRef,
-    name: Vec<u8>,
+    unnamed: Unnamed,
     file: FileRef,
     generation: [u8; 16],
     buffer: Vec<u8>,
@@ -124,8 +149,7 @@ impl RunWriter {
         let name = run_name(&generation);
         Ok(Self {
             file: dir.create(&name, 0o666)?,
-            dir: Arc::clone(dir),
-            name,
+            unnamed: Unnamed { dir: Arc::clone(dir), name, is_kept: false },
             generation,
             buffer: MAGIC.to_vec(),
             buffer_begin: 0,
@@ -248,13 +272,13 @@ impl RunWriter {
 
     /// Completes the file, makes it durable and tells its name.
     pub(super) fn finish(self) -> io::Result<Vec<u8>> {
-        let (file, dir, name) = self.complete()?;
+        let (file, unnamed) = self.complete()?;
         file.sync()?;
-        dir.sync()?;
-        Ok(name)
+        unnamed.dir.sync()?;
+        Ok(unnamed.keep())
     }
 
-    fn complete(mut self) -> io::Result<(FileRef, DirRef, Vec<u8>)> {
+    fn complete(mut self) -> io::Result<(FileRef, Unnamed)> {
         self.end_page()?;
         self.end_node()?;
         let count = self.root.len() as u64;
@@ -269,7 +293,7 @@ impl RunWriter {
         footer.extend_from_slice(&sum(&footer).to_le_bytes());
         self.put(&footer)?;
         self.flush()?;
-        Ok((self.file, self.dir, self.name))
+        Ok((self.file, self.unnamed))
     }
 }
 

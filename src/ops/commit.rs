@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Time;
 use crate::hash::Id;
-use crate::index::{Base, Update, Updated};
+use crate::index::{self, Base, Index, IndexWriter, Tracked, Update, Updated};
 use crate::object::tree::Edit;
 use crate::object::{Commit, Header, Object, Signature, Sink, Source};
 use crate::path::{NameError, Pathspec, RepoPath};
@@ -531,8 +531,11 @@ fn keep_index(
     recording: record::Recording,
     base: Base,
 ) -> Result<(), Error> {
+    if recording.index_is_behind {
+        return Ok(());
+    }
     let updated = match recording.index {
-        Some(writer) => writer.finish(base, None),
+        Some(writer) => finish_index(working, writer, base, recording.rows),
         None => {
             let mut update =
                 Update { beside: recording.beside, ..Update::new(base, recording.rows) };
@@ -545,6 +548,22 @@ fn keep_index(
         // The commit is recorded: what the index could not be told it will find out.
         Err(_) => Ok(()),
     }
+}
+
+/// Makes a new index the one that counts, but for what it was told too early.
+fn finish_index(
+    working: &mut Working<'_>,
+    writer: IndexWriter,
+    base: Base,
+    later: Vec<(RepoPath, Option<Tracked>)>,
+) -> Result<Updated, index::Error> {
+    let updated = writer.finish(base, None)?;
+    if updated == Updated::Skipped || later.is_empty() {
+        return Ok(updated);
+    }
+    let repo = working.repo;
+    working.index = Index::open(repo.store().dir().clone(), repo.env().random.clone())?;
+    working.index.update(Update::new(base, later))
 }
 
 fn refresh_index(working: &mut Working<'_>, recording: &mut record::Recording) {

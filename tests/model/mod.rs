@@ -3,6 +3,7 @@
 mod changing;
 mod counted;
 mod merge_laws;
+mod new_directories;
 mod repository;
 mod volumes;
 

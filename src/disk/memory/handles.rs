@@ -55,7 +55,9 @@ impl Dir for MemoryDir {
             name: entry.name.clone(),
             kind: Some(volume.stat(entry.inode).kind),
         };
-        Ok(volume.directory(self.inode)?.entries.values().map(found).collect())
+        let times = if volume.lists_twice { 2 } else { 1 };
+        let entries = volume.directory(self.inode)?.entries.values();
+        Ok(entries.flat_map(|entry| std::iter::repeat_n(entry, times)).map(found).collect())
     }
 
     fn stat(&self, path: &[u8]) -> io::Result<Stat> {

@@ -188,6 +188,11 @@ impl MemoryDisk {
         self.volume().read_only = read_only;
     }
 
+    /// Lists every name twice, as may happen to one that is replaced by renaming meanwhile.
+    pub fn set_lists_twice(&self, lists_twice: bool) {
+        self.volume().lists_twice = lists_twice;
+    }
+
     /// Lets the files take this many bytes at most, in blocks of 4,096.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.volume().capacity = bytes;

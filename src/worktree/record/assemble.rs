@@ -93,6 +93,11 @@ impl Assembly {
         let (parent, _) = path.split()?;
         self.add(&parent, Vec::new())
     }
+
+    /// A directory some parts of which never came.
+    pub(super) fn unfinished(&self) -> Option<RepoPath> {
+        self.open.keys().min().cloned()
+    }
 }
 
 impl Complete {

@@ -10,9 +10,9 @@ use crate::path::RepoPath;
 
 use super::assemble::{Built, Complete};
 use super::content::Hand;
-use super::recorder::{Part, Recorder, count_parts, locked, part_length};
-use super::scan::{self, DirectoryFound, Subdirectory, Visitor};
-use super::{Error, Whole};
+use super::recorder::{Part, Recorder, locked, part_lengths};
+use super::scan::{DirectoryFound, Subdirectory, Visitor};
+use super::{Error, Unread, Whole, Why};
 
 impl Visitor for Recorder<'_, '_> {
     fn directory(&self, found: DirectoryFound<'_>) {
@@ -23,15 +23,28 @@ impl Visitor for Recorder<'_, '_> {
             self.fail(error);
         }
     }
+
+    fn unreadable(&self, path: &RepoPath) {
+        if self.whole == Whole::Nothing || self.has_failed() {
+            return;
+        }
+        if let Err(error) = self.give_up(path) {
+            self.fail(error);
+        }
+    }
 }
 
 impl<'s> Recorder<'_, 's> {
     fn take_directory(&self, found: DirectoryFound<'_>) -> Result<(), Error> {
         let path = found.path;
-        let parts = count_parts(&found.changes);
+        let parts = part_lengths(&found.changes);
         let is_whole = self.whole != Whole::Nothing && locked(&self.assembly).has(path);
+        if is_whole && found.dir.is_none() {
+            locked(&self.outcome).unread.push(Unread { path: path.clone(), why: Why::Vanished });
+            return self.give_up(path);
+        }
         if is_whole {
-            self.begin_whole(path, &found.directories, parts)?;
+            self.begin_whole(path, &found.directories, parts.len())?;
         } else {
             let mut outcome = locked(&self.outcome);
             for sub in found.directories.iter().filter(|sub| sub.descend) {
@@ -60,14 +73,13 @@ impl<'s> Recorder<'_, 's> {
                 rows.push(path.clone(), Vec::new())?;
             }
         }
-        let mut changes = found.changes;
-        while !changes.is_empty() {
-            let rest = changes.split_off(part_length(&changes));
+        let mut changes = found.changes.into_iter();
+        for length in parts {
             let part = Part {
                 is_whole,
                 dir: found.dir.cloned(),
                 path: path.clone(),
-                changes: std::mem::replace(&mut changes, rest),
+                changes: changes.by_ref().take(length).collect(),
             };
             // The workers take parts until the scan has ended.
             if self.parts.send(part).is_err() {
@@ -98,11 +110,7 @@ impl<'s> Recorder<'_, 's> {
         locked(&self.rows).expect(descended.iter().map(|sub| path.join(&sub.name)));
         locked(&self.gathering).insert(path.clone(), (parts + 1, Vec::new()));
         self.push_rows(path, rows)?;
-        if complete.is_some() {
-            let _recording = self.recording.read().unwrap_or_else(PoisonError::into_inner);
-            self.build(&mut locked(&self.hands[self.hands.len() - 1]), complete)?;
-        }
-        Ok(())
+        self.build_without_part(complete)
     }
 
     fn directory_entry(&self, name: &[u8], stat: &Stat) -> Entry {
@@ -150,19 +158,27 @@ impl<'s> Recorder<'_, 's> {
         Ok(())
     }
 
-    /// Directories that could not be opened do not come.
-    pub(super) fn give_up_unreadable(&self, summary: &scan::Summary) -> Result<(), Error> {
-        if self.whole == Whole::Nothing {
-            return Ok(());
+    /// A new directory that cannot be looked at, or is gone, does not come.
+    fn give_up(&self, path: &RepoPath) -> Result<(), Error> {
+        let (complete, has_row) = {
+            let mut assembly = locked(&self.assembly);
+            let is_new = assembly.has(path);
+            let has_row = is_new && path.split().is_some_and(|(parent, _)| assembly.has(&parent));
+            (assembly.give_up(path), has_row)
+        };
+        locked(&self.rows).push(path.clone(), Vec::new())?;
+        if has_row {
+            // The one above was told of it before anybody knew.
+            locked(&self.outcome).given_up.insert(path.clone());
         }
-        let mut hand = locked(&self.hands[self.hands.len() - 1]);
-        let mut unreadable: Vec<&RepoPath> =
-            summary.unreadable.iter().map(|(path, _)| path).collect();
-        unreadable.sort();
-        for path in unreadable.into_iter().rev() {
-            let complete = locked(&self.assembly).give_up(path);
-            locked(&self.rows).push(path.clone(), Vec::new())?;
-            self.build(&mut hand, complete)?;
+        self.build_without_part(complete)
+    }
+
+    /// Builds a directory the last part of which was no part of its files.
+    fn build_without_part(&self, complete: Option<Complete>) -> Result<(), Error> {
+        if complete.is_some() {
+            let _recording = self.recording.read().unwrap_or_else(PoisonError::into_inner);
+            self.build(&mut locked(&self.hands[self.hands.len() - 1]), complete)?;
         }
         Ok(())
     }

@@ -43,6 +43,9 @@ pub enum Error {
     /// The working tree cannot be scanned.
     #[error(transparent)]
     Scan(#[from] scan::Error),
+    /// Something was announced and never looked at, so that a directory is not whole.
+    #[error("cannot record '{0}': it changed while it was looked at; try again")]
+    Unfinished(RepoPath),
     /// A target is longer than any link may be.
     #[error("cannot record the symbolic link '{0}': its target is longer than 16 KiB")]
     LongLink(RepoPath),
@@ -115,6 +118,8 @@ pub struct Recording {
     pub index: Option<IndexWriter>,
     /// What is in new directories, if that is very much. Otherwise it is among the rows.
     pub beside: Option<Beside>,
+    /// Not all rows could be kept: the index must stay as it is, and be caught up with later.
+    pub index_is_behind: bool,
     /// Otherwise: what changed, sorted by path.
     pub edits: Vec<Edit>,
     /// What the index should say of paths, changed or only looked at again.
@@ -123,6 +128,8 @@ pub struct Recording {
     pub directories: BTreeSet<RepoPath>,
     /// Those that were built at once.
     new_directories: Vec<RepoPath>,
+    /// Those that turned out not to come, after rows of them were told.
+    given_up: BTreeSet<RepoPath>,
     /// Edits in place of a conflict nobody had decided on, whether they decide it or not: the
     /// caller knows.
     pub undecided: Vec<RepoPath>,

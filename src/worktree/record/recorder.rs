@@ -41,24 +41,23 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many of these changes one part takes: few enough that a session can be listed in between.
-pub(super) fn part_length(changes: &[Change]) -> usize {
-    let mut bytes = 0u64;
-    let fits = |change: &&Change| {
-        let before = bytes;
+/// How many of these changes, one after the other, each part takes: few enough that a session can
+/// be listed in between.
+pub(super) fn part_lengths(changes: &[Change]) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    let (mut length, mut bytes) = (0, 0u64);
+    for change in changes {
+        if length == PART || bytes >= PART_BYTES {
+            lengths.push(length);
+            (length, bytes) = (0, 0);
+        }
+        length += 1;
         bytes = bytes.saturating_add(change.stat.map_or(0, |stat| stat.size));
-        before < PART_BYTES
-    };
-    changes.iter().take(PART).take_while(fits).count().max(1)
-}
-
-pub(super) fn count_parts(mut changes: &[Change]) -> usize {
-    let mut parts = 0;
-    while !changes.is_empty() {
-        changes = &changes[part_length(changes).min(changes.len())..];
-        parts += 1;
     }
-    parts
+    if length > 0 {
+        lengths.push(length);
+    }
+    lengths
 }
 
 /// Some files of one directory.
@@ -121,7 +120,7 @@ pub fn record(request: Request<'_, '_>) -> Result<(Recording, scan::Summary), Er
             Whole::NewDirectories | Whole::Nothing => Assembly::default(),
         }),
         rows: Mutex::new(match request.whole {
-            Whole::Tree => Rows::of_tree(request.scan.index.writer()?),
+            Whole::Tree => Rows::of_tree(request.scan.index)?,
             Whole::NewDirectories | Whole::Nothing => Rows::of_new_directories(request.scan.index),
         }),
         gathering: Mutex::default(),
@@ -157,19 +156,30 @@ pub fn record(request: Request<'_, '_>) -> Result<(Recording, scan::Summary), Er
     if let Some(error) = locked(&recorder.failure).take() {
         return Err(error);
     }
-    recorder.give_up_unreadable(&summary)?;
+    // A directory that is not whole would be taken for all there is.
+    if let Some(path) = locked(&recorder.assembly).unfinished() {
+        return Err(Error::Unfinished(path));
+    }
     for hand in &recorder.hands {
         locked(hand).writer.flush()?;
     }
     let mut recording = recorder.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
     let rows = recorder.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let given_up = std::mem::take(&mut recording.given_up);
     match (rows.finish()?, recorder.whole) {
-        (Finished::Written(writer), Whole::Tree) => recording.index = Some(*writer),
-        (Finished::Written(writer), _) => {
-            let below = std::mem::take(&mut recording.new_directories);
-            recording.beside = Some(Beside { writer: *writer, below });
+        (Finished::Held(rows), _) => {
+            recording.rows.extend(rows.into_iter().filter(|(path, _)| !given_up.contains(path)));
         }
-        (Finished::Held(rows), _) => recording.rows.extend(rows),
+        (Finished::Lost, _) => recording.index_is_behind = true,
+        (Finished::Written(writer), whole) => {
+            recording.rows.extend(given_up.into_iter().map(|path| (path, None)));
+            if whole == Whole::Tree {
+                recording.index = Some(*writer);
+            } else {
+                let below = std::mem::take(&mut recording.new_directories);
+                recording.beside = Some(Beside { writer: *writer, below });
+            }
+        }
     }
     // Of what could not be looked at nothing is recorded.
     for (path, _) in &summary.unreadable {

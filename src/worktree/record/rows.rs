@@ -19,8 +19,12 @@ const MOST_HELD: usize = 65_536;
 /// The rows of directories, on their way into an index.
 pub(super) struct Rows<'a> {
     writer: Option<IndexWriter>,
-    /// The index to which rows of new directories come.
-    index: Option<&'a Index>,
+    /// Where a run is written once there are very many.
+    index: &'a Index,
+    /// As many rows are held; after that a run is written.
+    most_held: usize,
+    /// Rows were thrown away, because no run can be written here.
+    lost: bool,
     /// Directories that have been found and whose rows are not known yet.
     outstanding: BTreeSet<RepoPath>,
     waiting: BTreeMap<RepoPath, Vec<Tracked>>,
@@ -34,23 +38,29 @@ pub(super) enum Finished {
     Written(Box<IndexWriter>),
     /// In memory, by path, each with what is tracked there.
     Held(Vec<(RepoPath, Option<Tracked>)>),
+    /// Nowhere: no run can be written here.
+    Lost,
 }
 
 impl<'a> Rows<'a> {
-    /// For the rows of a whole tree.
-    pub(super) fn of_tree(writer: IndexWriter) -> Self {
-        Self { writer: Some(writer), index: None, ..Self::empty() }
+    /// For the rows of a whole tree: a new index is written.
+    pub(super) fn of_tree(index: &'a Index) -> Result<Self, Error> {
+        let mut rows = Self::holding(index, 0);
+        rows.begin_run()?;
+        Ok(rows)
     }
 
     /// For those of directories that this index does not know.
     pub(super) fn of_new_directories(index: &'a Index) -> Self {
-        Self { writer: None, index: Some(index), ..Self::empty() }
+        Self::holding(index, MOST_HELD)
     }
 
-    fn empty() -> Self {
+    fn holding(index: &'a Index, most_held: usize) -> Self {
         Self {
             writer: None,
-            index: None,
+            index,
+            most_held,
+            lost: false,
             outstanding: BTreeSet::from([RepoPath::root()]),
             waiting: BTreeMap::new(),
             held: 0,
@@ -69,14 +79,38 @@ impl<'a> Rows<'a> {
         mut rows: Vec<Tracked>,
     ) -> Result<(), Error> {
         self.outstanding.remove(&directory);
-        if !rows.is_empty() {
+        if !rows.is_empty() && !self.lost {
             rows.sort_unstable_by(|a, b| a.name.cmp(&b.name));
             self.held += rows.len();
             self.waiting.insert(directory, rows);
         }
-        if self.writer.is_none() && self.held > MOST_HELD {
-            self.writer = self.index.map(Index::writer).transpose()?;
+        if self.writer.is_none() && self.held > self.most_held {
+            self.begin_run()?;
         }
+        let written = self.write();
+        self.or_lose(written)
+    }
+
+    fn begin_run(&mut self) -> Result<(), Error> {
+        let begun = self.index.writer().map(|writer| self.writer = Some(writer));
+        self.or_lose(begun)
+    }
+
+    /// The index is a cache: where it cannot be written, what is recorded is recorded all the same,
+    /// and the next command finds out what the index was not told.
+    fn or_lose(&mut self, written: Result<(), Error>) -> Result<(), Error> {
+        match written {
+            Err(error) if error.is_refusal() => {
+                (self.lost, self.writer, self.held) = (true, None, 0);
+                self.waiting.clear();
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Writes what nothing can come before any more.
+    fn write(&mut self) -> Result<(), Error> {
         let Some(writer) = &mut self.writer else { return Ok(()) };
         while let Some(first) = self.waiting.first_entry() {
             if self.outstanding.first().is_some_and(|open| open < first.key()) {
@@ -90,18 +124,21 @@ impl<'a> Rows<'a> {
     }
 
     /// What came of all rows.
-    pub(super) fn finish(self) -> Result<Finished, Error> {
-        let Some(mut writer) = self.writer else {
+    pub(super) fn finish(mut self) -> Result<Finished, Error> {
+        // Nothing is awaited any more.
+        self.outstanding.clear();
+        let written = self.write();
+        self.or_lose(written)?;
+        if self.lost {
+            return Ok(Finished::Lost);
+        }
+        let Some(writer) = self.writer else {
             let mut rows = Vec::with_capacity(self.held);
             for (directory, in_it) in self.waiting {
                 rows.extend(in_it.into_iter().map(|row| (directory.join(&row.name), Some(row))));
             }
             return Ok(Finished::Held(rows));
         };
-        // Directories that never came hold nothing up any more.
-        for (directory, rows) in self.waiting {
-            writer.push(&directory, &rows)?;
-        }
         Ok(Finished::Written(Box::new(writer)))
     }
 }

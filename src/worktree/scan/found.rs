@@ -104,6 +104,9 @@ impl<'a> DirectoryFound<'a> {
 pub trait Visitor: Sync {
     /// A directory was looked at.
     fn directory(&self, found: DirectoryFound<'_>);
+
+    /// A directory that was announced cannot be looked at. The summary names it, with the reason.
+    fn unreadable(&self, _path: &RepoPath) {}
 }
 
 /// What a scan met besides.

@@ -182,6 +182,7 @@ impl Walk<'_> {
                         Ok(())
                     }
                     Err(error) => {
+                        self.visitor.unreadable(&task.path);
                         summary.unreadable.push((task.path, error));
                         Ok(())
                     }
@@ -238,7 +239,7 @@ impl Walk<'_> {
                 self.asked(asked, &mut here, summary)?;
             }
             (Names::Untracked(mut names), _) => {
-                names.sort_by(|a, b| a.0.cmp(&b.0));
+                sort(&mut names);
                 if !self.enter(&names, &mut here, summary) {
                     self.visitor.directory(here.found);
                     return Ok(());
@@ -248,8 +249,7 @@ impl Walk<'_> {
                 }
             }
             (Names::Listed(mut names, before), view) => {
-                // Often they come almost in order, which this sort is quick with.
-                names.sort_by(|a, b| a.0.cmp(&b.0));
+                sort(&mut names);
                 if !self.enter(&names, &mut here, summary) {
                     self.visitor.directory(here.found);
                     return Ok(());
@@ -321,6 +321,14 @@ impl Walk<'_> {
         }
         ignore
     }
+}
+
+/// Brings the names of a directory into order, each once: a file that is replaced by renaming while
+/// the directory is listed may be listed twice.
+fn sort<T>(names: &mut Vec<(Vec<u8>, T)>) {
+    // Often they come almost in order, which this sort is quick with.
+    names.sort_by(|a, b| a.0.cmp(&b.0));
+    names.dedup_by(|later, earlier| later.0 == earlier.0);
 }
 
 /// Whether nothing is there, or something on the way is no directory any more.
