@@ -3,7 +3,7 @@
 //! Much of what a merge makes is not part of its result: trees and texts of merged bases. So
 //! nothing is written until the result is known, and then only what it consists of.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::chunk::{self, SPAN_LIMIT, Sketcher};
@@ -23,7 +23,7 @@ pub(super) const CONFLICTS: &str = "conflicts";
 /// A store, and objects that it does not have yet.
 pub(super) struct Workspace<'s> {
     store: &'s Store,
-    made: HashMap<Id, Made>,
+    made: IdMap<Made>,
     /// Nodes of the store that were decoded: both sides of a merge are compared with one base, and
     /// then edited.
     nodes: Mutex<IdMap<Arc<Node>>>,
@@ -41,7 +41,7 @@ struct Made {
 
 impl<'s> Workspace<'s> {
     pub(super) fn new(store: &'s Store) -> Self {
-        Self { store, made: HashMap::new(), nodes: Mutex::default() }
+        Self { store, made: IdMap::default(), nodes: Mutex::default() }
     }
 
     /// Whether the tree is new, and has to be written.

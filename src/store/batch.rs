@@ -18,7 +18,7 @@ use crate::hash::{Id, Kind, hex};
 use crate::object::{Manifest, Object, Sink, Table};
 
 use super::lookup::Indexed;
-use super::pack::{Blocks, Frame, FrameBuilder, PackWriter, Written, frame};
+use super::pack::{Blocks, Frame, FrameBuilder, Level, PackWriter, Written, frame};
 use super::{Class, Effect, Error, PackInfo, Publication, State, Store, pack_path};
 
 /// A frame of content is finished when it has so many bytes.
@@ -632,7 +632,7 @@ impl<'b, 's> Writer<'b, 's> {
         let builder = &mut self.frames[class as usize];
         let most = if class == Class::Meta { META_FRAME_BYTES } else { FRAME_BYTES };
         if builder.len() + bytes.len() > most && !builder.is_empty() {
-            let frame = builder.finish(self.batch.store.compression);
+            let frame = finish(builder, class, self.batch.store.compression);
             self.batch.push_frame(class, &frame)?;
         }
         self.frames[class as usize].push(kind, id, bytes);
@@ -651,11 +651,19 @@ impl<'b, 's> Writer<'b, 's> {
         for class in Class::ALL {
             let builder = &mut self.frames[class as usize];
             if !builder.is_empty() {
-                let frame = builder.finish(self.batch.store.compression);
+                let frame = finish(builder, class, self.batch.store.compression);
                 self.batch.push_frame(class, &frame)?;
             }
         }
         Ok(())
+    }
+}
+
+/// A frame of what was gathered. Only large content of any kind may not be worth compressing.
+fn finish(builder: &mut FrameBuilder, class: Class, level: Level) -> Frame<'_> {
+    match class {
+        Class::Data => builder.finish(level),
+        Class::Meta | Class::List | Class::Near => builder.finish_compressible(level),
     }
 }
 

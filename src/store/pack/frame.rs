@@ -109,7 +109,17 @@ impl FrameBuilder {
 
     /// Compresses what there is, and starts anew with the same memory.
     pub fn finish(&mut self, level: Level) -> Frame<'_> {
-        let is_smaller = self.is_worth_compressing() && self.compress(level);
+        let is_worth_it = self.is_worth_compressing();
+        self.finish_as(is_worth_it, level)
+    }
+
+    /// The same without a probe: for what is text or metadata as a rule.
+    pub fn finish_compressible(&mut self, level: Level) -> Frame<'_> {
+        self.finish_as(true, level)
+    }
+
+    fn finish_as(&mut self, is_worth_it: bool, level: Level) -> Frame<'_> {
+        let is_smaller = is_worth_it && self.compress(level);
         if !is_smaller {
             std::mem::swap(&mut self.raw, &mut self.stored);
         }
