@@ -8,6 +8,7 @@
 //! Absent: any knowledge of working trees, and any deletion of objects. Packs that were merged
 //! into another are the only files that are removed.
 
+mod adopt;
 mod arranged;
 mod batch;
 pub mod check;
@@ -24,7 +25,6 @@ mod read;
 mod session;
 mod sweep;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -35,6 +35,7 @@ use crate::disk::{self, DirRef};
 use crate::hash::{Id, Kind};
 use crate::object::{Manifest, Object};
 
+use adopt::Adoption;
 use frames::Frames;
 use journal::{CHECKPOINT_EVERY, Journal};
 use lookup::Indexed;
@@ -76,6 +77,8 @@ pub struct Store {
     compression: Level,
     /// Opened at an older record, because the packs of newer ones did not come along.
     is_held: AtomicBool,
+    /// What the first record of a copy has to say about packs.
+    adoption: Mutex<Option<Adoption>>,
 }
 
 impl Store {
@@ -137,12 +140,16 @@ impl Store {
             unlisted: Mutex::new(None),
             compression: Level::FIRST,
             is_held: AtomicBool::new(false),
+            adoption: Mutex::default(),
         };
         store.fall_back_if_copied()?;
         store.cover()?;
         let state = store.state();
         // What this program does not understand must not be kept for one that does.
-        let is_whole = state.damage.is_empty() && state.must_not_write.is_none();
+        let is_whole = state.damage.is_empty()
+            && state.must_not_write.is_none()
+            // What no record says is kept by nobody.
+            && !store.is_held.load(Ordering::Relaxed);
         if state.number >= saved.number + STATE_EVERY && is_whole {
             store.save_state(&saved, &state)?;
         }
@@ -338,86 +345,6 @@ impl Store {
             .and_then(|file| file.write_at(text.as_bytes(), 0))
             .and_then(|()| self.dir.rename(beside.as_bytes(), &*self.dir, STATE.as_bytes()));
         Ok(())
-    }
-
-    /// A copy made while others wrote may list packs that did not come along. Then the store opens
-    /// at the newest record whose packs are all there; objects are looked for in any pack.
-    fn fall_back_if_copied(&self) -> Result<(), Error> {
-        if !self.is_copy() {
-            return Ok(());
-        }
-        let newest = self.state();
-        let mut present = BTreeSet::new();
-        for class in Class::ALL {
-            for path in self.pack_files(class)? {
-                present.insert(path);
-            }
-        }
-        let missing = |state: &State| {
-            state
-                .packs
-                .values()
-                .filter(|pack| pack.class == Class::Meta)
-                .find(|pack| !present.contains(&pack_path(pack.class, &pack.name)))
-                .map(|pack| pack.name.clone())
-        };
-        let Some(absent) = missing(&newest) else { return Ok(()) };
-        // Merged packs may stand in for what is missing: then nothing is lost at all.
-        if self.missing_is_elsewhere(&newest, &present)? {
-            return Ok(());
-        }
-        let mut number = newest.number;
-        while number > 1 {
-            number -= 1;
-            let Some(state) = self.journal.state_at(number)? else { break };
-            if missing(&state).is_none() {
-                self.notice(format!(
-                    "this is an incomplete copy: pack {absent} is not there, so records after {number} of {} were not taken",
-                    newest.number
-                ));
-                let mut state = state;
-                state.damage.clone_from(&newest.damage);
-                *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
-                self.is_held.store(true, Ordering::Relaxed);
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether every object that the missing packs' tables name is in some pack that is there.
-    fn missing_is_elsewhere(
-        &self,
-        state: &State,
-        present: &BTreeSet<String>,
-    ) -> Result<bool, Error> {
-        let listed: BTreeSet<String> =
-            state.packs.values().map(|pack| pack_path(pack.class, &pack.name)).collect();
-        // Only packs that came after the missing ones were merged can hold their objects.
-        if present.iter().all(|path| listed.contains(path)) {
-            return Ok(false);
-        }
-        let roots: Vec<Id> = state
-            .refs
-            .values()
-            .filter_map(|target| match target {
-                Target::Id(id) => Some(*id),
-                Target::Symbolic(_) => None,
-            })
-            .collect();
-        self.cover()?;
-        for root in roots {
-            if !self.has_everything_below(&root)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Whether the store is somewhere else than where it was last written.
-    fn is_copy(&self) -> bool {
-        let identity = self.identity();
-        Identity::place(&*self.dir).is_ok_and(|place| place != identity.place)
     }
 
     /// The files below `packs/CLASS`, as paths.

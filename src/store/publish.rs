@@ -87,6 +87,7 @@ impl Store {
     /// was changed and the verb should begin again.
     pub fn publish(&self, publication: Publication) -> Result<Arc<State>, Error> {
         let nonce = self.env.random.sixteen();
+        let mut adoption = self.adoption()?;
         loop {
             let lock = self.journal.lock();
             let state = self.refresh()?;
@@ -94,7 +95,7 @@ impl Store {
                 return Err(Error::TooOldToWrite(why.clone()));
             }
             self.check(&state, &publication)?;
-            let record = self.record(&state, &publication, nonce)?;
+            let record = self.record(&state, &publication, adoption.as_ref(), nonce)?;
             let created = self.journal.create(&record, &*self.env.random);
             let is_ours = match &created {
                 Ok(true) => true,
@@ -105,7 +106,12 @@ impl Store {
                 },
             };
             if is_ours {
-                let state = self.published(publication, record)?;
+                let mut state = self.published(publication, record)?;
+                if let Some((_, tables)) = adoption {
+                    self.adopted();
+                    self.take_in(&state, tables)?;
+                    state = self.state();
+                }
                 let compacted = self.journal.compact(&state, &*self.env.random);
                 drop(lock);
                 if let Err(error) = compacted {
@@ -115,6 +121,7 @@ impl Store {
             }
             created?;
             // Somebody else has written to this copy meanwhile: what they say counts.
+            adoption = None;
             self.is_held.store(false, std::sync::atomic::Ordering::Relaxed);
         }
     }
@@ -208,6 +215,7 @@ impl Store {
         &self,
         state: &State,
         publication: &Publication,
+        adoption: Option<&(Vec<Effect>, Sealed)>,
         nonce: [u8; 16],
     ) -> Result<Record, Error> {
         let mut effects = Vec::new();
@@ -236,6 +244,7 @@ impl Store {
             effects.push(Effect::Skips { number, hash });
             number += 1;
         }
+        effects.extend(adoption.iter().flat_map(|(packs, _)| packs).cloned());
         let archives = publication.sealed.as_ref().filter(|sealed| sealed.has_archives);
         let archives = archives.map(|_| (true, ARCHIVE.to_owned()));
         for (reading, feature) in publication.features.iter().chain(&archives) {
@@ -243,7 +252,7 @@ impl Store {
                 effects.push(Effect::Require { reading: *reading, feature: feature.clone() });
             }
         }
-        if let Some(sealed) = &publication.sealed {
+        let mut add_sealed = |sealed: &Sealed| {
             effects.extend(sealed.packs.iter().cloned().map(Effect::PackAdded));
             for (name, into) in &sealed.removed {
                 if state.packs.contains_key(name) {
@@ -251,6 +260,12 @@ impl Store {
                 }
             }
             effects.extend(sealed.session.as_deref().map(Effect::session_ended));
+        };
+        if let Some((_, tables)) = adoption {
+            add_sealed(tables);
+        }
+        if let Some(sealed) = &publication.sealed {
+            add_sealed(sealed);
         }
         for session in &publication.ended_sessions {
             effects.push(Effect::session_ended(session));

@@ -1,6 +1,5 @@
 //! Reading objects: every one is hashed before it is believed.
 
-use std::collections::HashSet;
 use std::io;
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError};
@@ -8,8 +7,7 @@ use std::sync::{Arc, PoisonError};
 use crate::codec;
 use crate::disk;
 use crate::hash::{Id, Kind};
-use crate::object::manifest::ListCursor;
-use crate::object::{Chunks, Commit, Manifest, Node, Object, Source, Tag, Take, What};
+use crate::object::{Manifest, Node, Object, Source, Take};
 
 use super::frames::Frame;
 use super::journal::State;
@@ -189,7 +187,7 @@ impl Store {
     }
 
     /// The packs that are there and not listed: garbage, or what a copy brought along.
-    fn unlisted_packs(&self) -> Result<Arc<(State, Lookup)>, Error> {
+    pub(super) fn unlisted_packs(&self) -> Result<Arc<(State, Lookup)>, Error> {
         let mut slot = self.unlisted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = &*slot {
             return Ok(known.clone());
@@ -248,72 +246,6 @@ impl Store {
         let Some(bytes) = frame.get(start..end) else { return Ok(None) };
         let manifest = Manifest::from_bytes(bytes)?;
         Ok(Some((Kind::Manifest.id_of(bytes), manifest)))
-    }
-
-    /// Whether all objects that can be reached from this one can be found. Reads everything: for
-    /// copies that are not known to be complete.
-    pub(super) fn has_everything_below(&self, root: &Id) -> Result<bool, Error> {
-        let unlisted = self.unlisted_packs()?;
-        let has = |kind: Kind, id: &Id| {
-            self.contains(kind, id) || unlisted.1.find(&unlisted.0, kind, id).is_some()
-        };
-        let mut seen: HashSet<Id> = HashSet::new();
-        let kind_here = |id: &Id| {
-            let listed = self.kinds(id).into_iter().next();
-            listed.or_else(|| unlisted.1.kinds(&unlisted.0, id).into_iter().flatten().next())
-        };
-        let Some(kind) = kind_here(root) else { return Ok(false) };
-        let mut queue = vec![(kind, *root)];
-        while let Some((kind, id)) = queue.pop() {
-            if id == Id::EMPTY || !seen.insert(id) {
-                continue;
-            }
-            if !has(kind, &id) {
-                return Ok(false);
-            }
-            match kind {
-                Kind::Commit => {
-                    let commit: Commit = self.object(&id)?;
-                    queue.push((Kind::Tree, commit.tree));
-                    queue.extend(commit.parents.iter().map(|parent| (Kind::Commit, *parent)));
-                }
-                Kind::Tag => {
-                    let tag: Tag = self.object(&id)?;
-                    if let Some(kind) = Kind::from_number(tag.target_kind) {
-                        queue.push((kind, tag.target));
-                    }
-                }
-                Kind::Tree => match &*self.tree(&id)? {
-                    Node::Inner { children, .. } => {
-                        queue.extend(children.iter().map(|child| (Kind::Tree, child.node)));
-                    }
-                    Node::Leaf(entries) => queue.extend(entries.iter().filter_map(|entry| {
-                        Some(match &entry.what {
-                            What::File { size, content } => (content_kind(*size), *content),
-                            What::Symlink { target, .. } => (Kind::Chunk, *target),
-                            What::Directory { tree, .. } => (Kind::Tree, *tree),
-                            _ => return None,
-                        })
-                    })),
-                },
-                Kind::Manifest => match self.object::<Manifest>(&id)? {
-                    Manifest { chunks: Chunks::One, content, .. } => {
-                        queue.push((Kind::Chunk, content));
-                    }
-                    Manifest { chunks: Chunks::Few(chunks), .. } => {
-                        queue.extend(chunks.iter().map(|chunk| (Kind::Chunk, chunk.id)));
-                    }
-                    Manifest { chunks: Chunks::Many { list, .. }, .. } => {
-                        let mut cursor = ListCursor::new(self, &list);
-                        while let Some(chunk) = cursor.next_chunk()? {
-                            queue.push((Kind::Chunk, chunk.id));
-                        }
-                    }
-                },
-                _ => {}
-            }
-        }
-        Ok(true)
     }
 
     /// The roots of the store: what every ref points to.

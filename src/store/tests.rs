@@ -1,12 +1,13 @@
 //! Publishing, opening and mending a store as a whole.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::*;
 use crate::clock::{SeededRandom, SteppingClock, Time};
 use crate::disk::{Disk, Fault, FaultyDisk, MemoryDisk, Survival};
-use crate::object::{Signature, Sink, Source};
+use crate::object::{Signature, Sink, Source, Table};
 
 pub(super) fn env(seed: u64) -> Env {
     Env {
@@ -416,6 +417,58 @@ fn an_incomplete_copy_goes_on_from_the_newest_record_that_came_along_whole() {
     // From the beginning, too.
     dir.remove_file(b"lookup/state").ok();
     assert_eq!(messages(&open(&disk, 4).unwrap()).unwrap().len(), 5);
+}
+
+/// A copy that took the journal first and the packs long after: small ones were merged meanwhile.
+#[test]
+fn a_copy_takes_the_packs_that_its_packs_were_merged_into() {
+    let disk = MemoryDisk::new();
+    let store = create(&disk, 1).unwrap();
+    for number in 0..20 {
+        commit(&store, &format!("number {number}")).unwrap();
+    }
+    let copied = store.state().number;
+    for number in 20..45 {
+        commit(&store, &format!("number {number}")).unwrap();
+    }
+    let newest = store.state().number;
+    drop(store);
+    let dir = disk.open(Path::new("/repo")).unwrap();
+    for number in copied + 1..=newest {
+        dir.remove_file(format!("journal/0/{number}").as_bytes()).unwrap();
+    }
+    for found in dir.dir(b"lookup").unwrap().list().unwrap() {
+        let _ = dir.remove_file(&[&b"lookup/"[..], &found.name].concat());
+    }
+    let bytes = disk.read("/repo/format").unwrap();
+    dir.remove_file(b"format").unwrap();
+    disk.write("/elsewhere", b"takes the next inode");
+    disk.write("/repo/format", &bytes);
+    let is_whole = |store: &Store| {
+        let missing =
+            |pack: &&PackInfo| dir.stat(pack_path(pack.class, &pack.name).as_bytes()).is_err();
+        store.state().packs.values().find(missing).is_none()
+    };
+    for seed in 2..4 {
+        let copy = open(&disk, seed).unwrap();
+        assert!(copy.take_notices().iter().any(|notice| notice.contains("packs were merged")));
+        assert_eq!(messages(&copy).unwrap().len(), 20);
+        assert!(is_whole(&copy));
+        let head = copy.resolve("refs/heads/main").unwrap();
+        assert!(copy.contains(Kind::Commit, &head));
+    }
+    let copy = open(&disk, 4).unwrap();
+    commit(&copy, "goes on").unwrap();
+    assert!(is_whole(&copy));
+    // It is in the journal: nobody has to find it out again.
+    let again = open(&disk, 5).unwrap();
+    assert!(again.take_notices().is_empty());
+    assert_eq!(messages(&again).unwrap()[..2], ["goes on", "number 19"]);
+    assert!(is_whole(&again));
+    for pack in again.state().packs.values().filter(|pack| pack.class != Class::Meta) {
+        let table: Table = again.object(&pack.table.unwrap()).unwrap();
+        assert!(!table.rows.is_empty());
+    }
 }
 
 #[test]
