@@ -660,7 +660,7 @@ pub(crate) fn is_of_repository(name: &[u8]) -> bool {
 }
 
 /// Whether a directory is a repository, or one below it is. Its history is recorded nowhere else.
-fn holds_repository(dir: &dyn Dir) -> io::Result<bool> {
+pub(crate) fn holds_repository(dir: &dyn Dir) -> io::Result<bool> {
     for found in dir.list()? {
         if is_of_repository(&found.name) {
             return Ok(true);

@@ -13,10 +13,11 @@ use annals::merge::{Favour, NoDriver, Style};
 use annals::ops::undo::{self, Direction};
 use annals::ops::{self, add, branch, commit, merge, merging, mv, reset, resolve, restore, rm};
 use annals::ops::{status, switch, tag};
-use annals::progress::Silent;
+use annals::progress::{Monitor, Silent};
 use annals::repo::{Repository, Rules};
 
 use super::*;
+use crate::support::Notices;
 
 type Done = Result<(), ops::Error>;
 
@@ -162,7 +163,7 @@ fn edited(disk: &MemoryDisk) {
     commit_all(&open(&shared).unwrap(), "on other").unwrap();
     go(&shared, "main").unwrap();
     settle(disk);
-    write(disk, "a", "mine\n");
+    write(disk, "a", "two\n");
     write(disk, "large", "mine");
     let root = disk.open(std::path::Path::new(ROOT)).unwrap();
     root.remove_file(b"big").unwrap();
@@ -246,6 +247,10 @@ fn settle(disk: &MemoryDisk) {
 }
 
 fn stage(disk: &Arc<dyn Disk>, words: &[&str]) -> Done {
+    stage_told(disk, words, &Silent)
+}
+
+fn stage_told(disk: &Arc<dyn Disk>, words: &[&str], monitor: &dyn Monitor) -> Done {
     let options = add::Options {
         paths: paths(words),
         only_tracked: false,
@@ -254,7 +259,7 @@ fn stage(disk: &Arc<dyn Disk>, words: &[&str]) -> Done {
         actor: person(),
         rules: Rules::default(),
     };
-    let outcome = add::run(&open(disk)?, &options, &Silent)?;
+    let outcome = add::run(&open(disk)?, &options, monitor)?;
     told(outcome.unread.is_empty() && outcome.unreadable.is_empty())
 }
 
@@ -563,7 +568,11 @@ fn survives_twice(story: &Story, left: &MemoryDisk, finished: bool, survivors: u
 
 /// A command that finishes what was interrupted, and then finds nothing to do.
 fn ops_that_recover(disk: &Arc<dyn Disk>) -> Done {
-    match stage(disk, &["of no such name"]) {
+    recover(disk, &Silent)
+}
+
+fn recover(disk: &Arc<dyn Disk>, monitor: &dyn Monitor) -> Done {
+    match stage_told(disk, &["of no such name"], monitor) {
         Err(ops::Error::NoMatch(_)) => Ok(()),
         done => done,
     }
@@ -700,6 +709,142 @@ fn a_killed_discard_clears_the_way_and_spares_what_came_since() {
             }
         }
         assert!(completed > 5, "{name}: {completed}");
+    }
+}
+
+/// Runs a command killed before each of its writes that leaves a note, lets something come between,
+/// and gives the disk after the next command to judge, and what that told.
+fn killed(
+    name: &str,
+    since: impl Fn(&MemoryDisk),
+    judge: impl Fn(&Story, &MemoryDisk, &[String], &str),
+) {
+    let verb = VERBS.iter().find(|verb| verb.name == name).unwrap();
+    let story = Story::of(verb);
+    let mut completed = 0;
+    for survivors in 0.. {
+        let disk = story.copy();
+        let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+        faulty.set_fault(Fault::dying_after(survivors).torn());
+        let dying: Arc<dyn Disk> = Arc::new(faulty.clone());
+        let _ = (verb.run)(&dying);
+        let left = disk.image_after_power_loss(Survival::Everything);
+        let context = format!("{name}: after {survivors} writes");
+        if list_status(&open(&shared(&left)).unwrap()).unwrap().is_changing {
+            since(&left);
+            let told = Notices::default();
+            recover(&shared(&left), &told).unwrap_or_else(|e| panic!("{context}: {e}"));
+            let status = list_status(&open(&shared(&left)).unwrap()).unwrap();
+            assert!(!status.is_changing, "{context}");
+            judge(&story, &left, &told.0.into_inner().unwrap(), &context);
+            completed += 1;
+        }
+        if !faulty.is_dead() {
+            break;
+        }
+    }
+    assert!(completed > 5, "{name}: {completed}");
+}
+
+const OVER_OTHER_KINDS: [&str; 3] = [
+    "reset --hard over files of another kind",
+    "switch --discard over files of another kind",
+    "restore over files of another kind",
+];
+
+/// One file that nobody may remove does not end every later command: it is left, and all else is
+/// as if there had been no interruption.
+#[test]
+fn a_killed_discard_is_finished_around_what_cannot_be_removed() {
+    for name in OVER_OTHER_KINDS {
+        let fix = |disk: &MemoryDisk| {
+            if working_files(disk).contains_key("a/deep/mine") {
+                disk.make_fixed(&format!("{ROOT}/a/deep"));
+            }
+        };
+        killed(name, fix, |story, disk, told, context| {
+            let mut now = working_files(disk);
+            let mut new = story.new.clone();
+            if now.get("a").is_some_and(|kind| kind == b"/") {
+                assert_eq!(now.remove("a/deep").as_deref(), Some(&b"/"[..]), "{context}");
+                assert_eq!(
+                    now.remove("a/deep/mine").as_deref(),
+                    Some(&b"not recorded\n"[..]),
+                    "{context}"
+                );
+                now.remove("a");
+                new.remove("a");
+                let is_told = told.iter().any(|told| told.starts_with("'a/deep/mine' could not"));
+                assert!(is_told, "{context}: {told:?}");
+            }
+            assert_eq!(now, new, "{context}");
+        });
+    }
+}
+
+/// What was to be thrown away need not be read for that.
+#[test]
+fn a_killed_discard_is_finished_over_what_cannot_be_read() {
+    for name in ["reset --hard over edits", "switch --discard over edits"] {
+        let close = |disk: &MemoryDisk| {
+            if working_files(disk).get("a").is_some_and(|now| now == b"two\n") {
+                disk.make_unreadable(&format!("{ROOT}/a"));
+            }
+        };
+        killed(name, close, |story, disk, _, context| {
+            assert_eq!(working_files(disk), story.new, "{context}");
+        });
+    }
+}
+
+/// What somebody put there since, and nobody else may look at, stays and is told of.
+#[test]
+fn a_killed_change_is_finished_around_what_may_not_be_looked_at() {
+    for name in ["reset --hard over edits", "switch"] {
+        let close = |disk: &MemoryDisk| {
+            // As long as what would be compared with it.
+            write(disk, "a", if name == "switch" { "my own.\n" } else { "now\n" });
+            disk.make_closed(&format!("{ROOT}/a"));
+            disk.make_closed(&format!("{ROOT}/d"));
+        };
+        killed(name, close, |story, disk, told, context| {
+            let (mut now, mut new) = (working_files(disk), story.new.clone());
+            let a = now.remove("a").unwrap();
+            assert!(a == b"now\n" || a == b"my own.\n", "{context}");
+            new.remove("a");
+            // What was being written beside its place cannot be removed there either.
+            now.retain(|path, _| !path.starts_with("d/"));
+            new.retain(|path, _| !path.starts_with("d/"));
+            assert!(now == new, "{context}: {:?}, not {:?}", now.keys(), new.keys());
+            for path in ["'a'", "'d/b'"] {
+                let is_told = told.iter().any(|told| told.starts_with(path));
+                assert!(is_told, "{context}: {told:?}");
+            }
+        });
+    }
+}
+
+/// A directory in the way that has become a repository since the kill is not cleared: its history
+/// is recorded nowhere else.
+#[test]
+fn a_killed_discard_spares_what_has_become_a_repository() {
+    for name in OVER_OTHER_KINDS {
+        let mine = |disk: &MemoryDisk| {
+            let files = working_files(disk);
+            files.into_iter().filter(|(path, _)| path.starts_with("a/")).collect::<Files>()
+        };
+        let found = std::cell::RefCell::new(Files::new());
+        let become_one = |disk: &MemoryDisk| {
+            if working_files(disk).contains_key("a/deep") {
+                write(disk, "a/deep/.git/HEAD", "ref: refs/heads/main\n");
+            }
+            found.replace(mine(disk));
+        };
+        killed(name, become_one, |_, disk, _, context| {
+            if found.borrow().contains_key("a/deep/.git") {
+                assert_eq!(mine(disk), *found.borrow(), "{context}");
+            }
+        });
     }
 }
 

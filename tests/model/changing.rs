@@ -1,19 +1,20 @@
 //! Files that do not keep still while they are recorded: whole, or reported; never half.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use annals::clock::Time;
 use annals::diff::Change;
 use annals::disk::{Disk, MemoryDisk};
 use annals::ops::{self, cat, commit, diff, init, status};
 use annals::path::{Pathspec, RepoPath};
-use annals::progress::{Monitor, Silent, Stage};
+use annals::progress::Silent;
 use annals::repo::{Repository, Rules, find_entry};
 use annals::worktree::record::Why;
 
 use super::{env, person};
+use crate::support::Notices;
 
 const LONG: usize = 20 << 20;
 
@@ -57,19 +58,6 @@ fn an_unreadable_directory_is_named_and_is_no_modification() {
     diff::run(&repo, &options, &told, &mut differs).unwrap();
     let told = told.0.into_inner().unwrap();
     assert!(told.len() == 1 && told[0].starts_with("'small' is left out"), "{told:?}");
-}
-
-/// Keeps what a person should know.
-#[derive(Default)]
-struct Notices(Mutex<Vec<String>>);
-
-impl Monitor for Notices {
-    fn begin(&self, _: Stage, _: Option<u64>, _: Option<u64>) {}
-    fn advance(&self, _: u64, _: u64) {}
-    fn at(&self, _: &RepoPath) {}
-    fn notice(&self, text: &str) {
-        self.0.lock().unwrap().push(text.to_owned());
-    }
 }
 
 /// A dry run says what would be recorded where nothing can be written, and writes nothing where it

@@ -9,12 +9,14 @@ use std::cell::Cell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use annals::clock::Env;
 use annals::disk::OsDisk;
 use annals::hash::Id;
 use annals::object::{Commit, Object, Sink, Source};
+use annals::path::RepoPath;
+use annals::progress::{Monitor, Stage};
 use annals::repo::Repository;
 use annals::store::{Batch, Publication, RefEdit, Target};
 use tempfile::TempDir;
@@ -30,6 +32,19 @@ pub(crate) struct World {
 pub(crate) struct Said {
     line: String,
     output: Output,
+}
+
+/// Keeps what a person should know.
+#[derive(Default)]
+pub(crate) struct Notices(pub(crate) Mutex<Vec<String>>);
+
+impl Monitor for Notices {
+    fn begin(&self, _: Stage, _: Option<u64>, _: Option<u64>) {}
+    fn advance(&self, _: u64, _: u64) {}
+    fn at(&self, _: &RepoPath) {}
+    fn notice(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
 }
 
 impl World {

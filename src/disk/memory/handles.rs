@@ -75,6 +75,7 @@ impl Dir for MemoryDir {
         let volume = self.disk.volume();
         let inode = volume.walk(self.inode, path, false)?;
         volume.directory(inode)?;
+        volume.check_not_closed(inode)?;
         Ok(self.disk.dir_handle(&volume, inode, self.absolute(path)))
     }
 
@@ -83,6 +84,7 @@ impl Dir for MemoryDir {
         let volume = self.disk.volume();
         let inode = volume.walk(self.inode, path, false)?;
         volume.regular(inode)?;
+        volume.check_not_closed(inode)?;
         Ok(self.file(&volume, inode, path, false))
     }
 

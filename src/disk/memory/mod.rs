@@ -213,6 +213,16 @@ impl MemoryDisk {
         self.change(path, |node| node.unreadable = false);
     }
 
+    /// Makes opening this file or directory fail, as if somebody else owned it.
+    pub fn make_closed(&self, path: &str) {
+        self.change(path, |node| node.closed = true);
+    }
+
+    /// Makes the names in this directory stay as they are, as if somebody else owned it.
+    pub fn make_fixed(&self, path: &str) {
+        self.change(path, |node| node.fixed = true);
+    }
+
     /// Makes the sync of a file fail after this many have succeeded. As on Linux, what was unsynced
     /// then never becomes durable, although it can be read and later syncs report success.
     pub fn fail_sync_after(&self, successes: u64) {

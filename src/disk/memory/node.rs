@@ -144,6 +144,10 @@ pub(super) struct Node {
     /// How many names it has now; a directory has one.
     pub(super) names: u64,
     pub(super) unreadable: bool,
+    /// Nobody may open it.
+    pub(super) closed: bool,
+    /// Of a directory: no name in it comes, goes or becomes another thing's.
+    pub(super) fixed: bool,
     /// A sync failed: what was unsynced will never be durable.
     pub(super) write_lost: bool,
     /// Held by every open handle, so that removed files stay as long as they are open.
@@ -181,9 +185,17 @@ impl Node {
             }),
             other => other.clone(),
         };
-        let unreadable = self.unreadable;
-        let open = Arc::default();
-        Self { body, facts, durable_facts: facts, names: 1, unreadable, write_lost: false, open }
+        Self {
+            body,
+            facts,
+            durable_facts: facts,
+            names: 1,
+            unreadable: self.unreadable,
+            closed: self.closed,
+            fixed: self.fixed,
+            write_lost: false,
+            open: Arc::default(),
+        }
     }
 }
 

@@ -266,6 +266,40 @@ fn an_unreadable_file_can_be_opened_but_not_read() {
 }
 
 #[test]
+fn what_is_closed_is_seen_and_not_opened() {
+    let (disk, dir) = fresh();
+    disk.write("/repo/d/file", "it");
+    disk.write("/repo/file", "it");
+    disk.make_closed("/repo/d");
+    disk.make_closed("/repo/file");
+    for refused in [dir.dir(b"d").map(drop), dir.open(b"file").map(drop)] {
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    }
+    assert_eq!(dir.stat(b"file").unwrap().size, 2);
+}
+
+#[test]
+fn names_in_a_fixed_directory_stay_as_they_are() {
+    let (disk, dir) = fresh();
+    for path in ["/repo/d/file", "/repo/other"] {
+        disk.write(path, "it");
+    }
+    disk.make_fixed("/repo/d");
+    let fixed = dir.dir(b"d").unwrap();
+    let refused = [
+        fixed.remove_file(b"file"),
+        fixed.create(b"new", 0o644).map(drop),
+        fixed.make_dir(b"new", 0o755),
+        fixed.rename(b"file", &*dir, b"file"),
+        dir.rename(b"other", &*fixed, b"file"),
+    ];
+    for refused in refused {
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    }
+    assert_eq!(disk.read("/repo/d/file").unwrap(), b"it");
+}
+
+#[test]
 fn a_file_can_change_while_it_is_read() {
     let (disk, dir) = fresh();
     disk.write("/repo/a/file", "old");

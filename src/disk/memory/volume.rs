@@ -78,6 +78,8 @@ impl Volume {
             durable_facts: facts,
             names: 1,
             unreadable: false,
+            closed: false,
+            fixed: false,
             write_lost: false,
             open: Arc::default(),
         };
@@ -177,6 +179,14 @@ impl Volume {
         if self.read_only { Err(Errno::ROFS.into()) } else { Ok(()) }
     }
 
+    pub(super) fn check_not_closed(&self, inode: u64) -> io::Result<()> {
+        if self.node(inode).closed { Err(Errno::ACCESS.into()) } else { Ok(()) }
+    }
+
+    fn check_not_fixed(&self, dir: u64) -> io::Result<()> {
+        if self.node(dir).fixed { Err(Errno::ACCESS.into()) } else { Ok(()) }
+    }
+
     /// The directory and name for something new, if that can be created.
     pub(super) fn place(&self, start: u64, path: &[u8]) -> io::Result<(u64, Vec<u8>)> {
         let (dir, name) = self.parent(start, path)?;
@@ -189,6 +199,7 @@ impl Volume {
 
     pub(super) fn check_name(&self, dir: u64, name: &[u8]) -> io::Result<()> {
         self.check_writable()?;
+        self.check_not_fixed(dir)?;
         if name.len() > 255 {
             return Err(Errno::NAMETOOLONG.into());
         }
@@ -284,6 +295,7 @@ impl Volume {
         let (from_dir, from_name) = self.parent(from.0, from.1)?;
         let inode = self.find(from_dir, &from_name)?;
         let (to_dir, to_name) = self.parent(to.0, to.1)?;
+        self.check_not_fixed(from_dir)?;
         self.check_name(to_dir, &to_name)?;
         let respelled = from_dir == to_dir && self.key(&from_name) == self.key(&to_name);
         let replaced = self.find(to_dir, &to_name).ok().filter(|_| !respelled);
@@ -328,6 +340,7 @@ impl Volume {
         let (dir, name) = self.parent(start, path)?;
         let inode = self.find(dir, &name)?;
         self.check_writable()?;
+        self.check_not_fixed(dir)?;
         match (self.directory(inode), wanted) {
             (Ok(_), FileKind::File) => return Err(Errno::ISDIR.into()),
             (Err(error), FileKind::Directory) => return Err(error),

@@ -19,7 +19,7 @@ use crate::progress::{Monitor, Stage};
 use crate::repo::{Person, Repository, Rules, Working};
 use crate::store::{Error as StoreError, Publication, RefEdit, content_kind};
 use crate::worktree::record::hash_file;
-use crate::worktree::{Applied, Obstacles, Step, Walker, read_content};
+use crate::worktree::{Applied, Failed, Obstacles, Step, Walker, holds_repository, read_content};
 
 /// Finishes what a command that died had begun. If it still lives, says so.
 pub(in crate::ops) fn finish_interrupted(
@@ -58,7 +58,7 @@ pub(in crate::ops) fn finish_interrupted(
     )?;
     let stamps = add_overwritten(repo, &pending, &mut all)?;
     let same_boot = pending.boot.is_some() && pending.boot == repo.disk().boot_id();
-    clear(&working, pending.to.as_ref(), &stamps, same_boot)?;
+    let mut failed = clear(&working, pending.to.as_ref(), &stamps, same_boot)?;
     parents.extend(all.iter().filter_map(|step| step.path.split().map(|(parent, _)| parent)));
     let mut steps = Vec::new();
     let mut rows: Vec<(RepoPath, Option<Tracked>)> = Vec::new();
@@ -84,12 +84,19 @@ pub(in crate::ops) fn finish_interrupted(
             Found::Users => {
                 rows.push((step.path, step.new.as_ref().map(Tracked::of_entry)));
             }
+            Found::Closed(error) => {
+                rows.push((step.path.clone(), step.new.as_ref().map(Tracked::of_entry)));
+                failed.push(Failed { path: step.path, error });
+            }
         }
     }
     restore::with_parents(&working, pending.to.as_ref(), &mut steps)?;
     remove_leftovers(&working, &parents);
     monitor.begin(Stage::Writing, Some(steps.len() as u64), None);
     let mut applied = apply(&working, &steps, &settled, Obstacles::Keep, monitor)?;
+    applied.failed.append(&mut failed);
+    applied.failed.sort_by(|a, b| a.path.cmp(&b.path));
+    applied.failed.dedup_by(|a, b| a.path == b.path);
     tell_failed(&applied, monitor);
     applied.rows.extend(rows);
     applied.rows.sort_by(|a, b| a.0.cmp(&b.0));
@@ -143,27 +150,35 @@ fn add_overwritten(
 
 /// Removes what the command was told to throw away where nothing is to be, or something of another
 /// kind: what has come to stand there since stays, and the directories it is in.
+///
+/// Returns what could not be removed. As without an interruption it is told of and left: if it
+/// ended the command, every later one would end with it until somebody repaired it by hand.
 fn clear(
     working: &Working<'_>,
     goal: Option<&Id>,
     stamps: &BTreeMap<RepoPath, Stamp>,
     same_boot: bool,
-) -> Result<(), Error> {
+) -> Result<Vec<Failed>, Error> {
+    let mut failed = Vec::new();
+    let spared = repositories(working, goal, stamps, &mut failed)?;
     let mut walker = Walker::new(working.tree.root.clone());
     // Deepest first: a directory is empty when its turn comes.
     for (path, stamp) in stamps.iter().rev() {
         let Some((parent, name)) = path.split() else { continue };
-        let failed = |source| Error::Worktree { path: path.clone(), source };
+        if spared.iter().any(|directory| path.is_within(directory)) {
+            continue;
+        }
         let there = walker.open(&parent).and_then(|dir| dir.stat(name).map(|stat| (dir, stat)));
         let (dir, stat) = match there {
             Ok(there) => there,
-            Err(error) if is_nothing(&error) => continue,
-            Err(error) => return Err(failed(error)),
+            Err(error) => {
+                if !is_nothing(&error) {
+                    failed.push(Failed { path: path.clone(), error });
+                }
+                continue;
+            }
         };
-        let new = match goal {
-            Some(goal) => crate::repo::find_entry(working.repo.store(), goal, path)?,
-            None => None,
-        };
+        let new = meant(working, goal, path)?;
         let is_directory = stat.kind == FileKind::Directory;
         let stays = new.is_some_and(|new| new.is_directory() == is_directory);
         if stays || !stamp.is(&stat, same_boot) {
@@ -172,12 +187,65 @@ fn clear(
         let removed = if is_directory { dir.remove_dir(name) } else { dir.remove_file(name) };
         match removed {
             Err(error) if is_nothing(&error) => {}
-            // What is in it came since.
+            // What is in it came since, or could not be removed.
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-            removed => removed.map_err(failed)?,
+            Err(error) => failed.push(Failed { path: path.clone(), error }),
+            Ok(()) => {}
         }
     }
-    Ok(())
+    Ok(failed)
+}
+
+/// The directories where a file is to be that are repositories by now, or have one in them: as
+/// without an interruption nothing in them is removed.
+fn repositories(
+    working: &Working<'_>,
+    goal: Option<&Id>,
+    stamps: &BTreeMap<RepoPath, Stamp>,
+    failed: &mut Vec<Failed>,
+) -> Result<Vec<RepoPath>, Error> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    let mut spared = Vec::new();
+    let mut last: Option<&RepoPath> = None;
+    for path in stamps.keys() {
+        // The whole of a directory was looked at when its turn came.
+        if last.is_some_and(|last| path.is_within(last)) {
+            continue;
+        }
+        let new = meant(working, goal, path)?;
+        if new.is_none_or(|new| new.is_directory()) {
+            continue;
+        }
+        let Some((parent, name)) = path.split() else { continue };
+        let looked = walker.open(&parent).and_then(|dir| match dir.stat(name)?.kind {
+            FileKind::Directory => holds_repository(&*dir.dir(name)?),
+            _ => Err(io::ErrorKind::NotADirectory.into()),
+        });
+        match looked {
+            Ok(false) => {}
+            Ok(true) => spared.push(path.clone()),
+            Err(error) if is_nothing(&error) => continue,
+            // Nothing is known of what could not be looked at.
+            Err(error) => {
+                failed.push(Failed { path: path.clone(), error });
+                spared.push(path.clone());
+            }
+        }
+        last = Some(path);
+    }
+    Ok(spared)
+}
+
+/// What is to be at a path.
+fn meant(
+    working: &Working<'_>,
+    goal: Option<&Id>,
+    path: &RepoPath,
+) -> Result<Option<Entry>, Error> {
+    match goal {
+        Some(goal) => Ok(crate::repo::find_entry(working.repo.store(), goal, path)?),
+        None => Ok(None),
+    }
 }
 
 fn is_nothing(error: &io::Error) -> bool {
@@ -219,6 +287,8 @@ enum Found {
     Done,
     /// It is neither: the user's.
     Users,
+    /// Nobody may look at it here: it stays, and is told of.
+    Closed(io::Error),
 }
 
 struct Finder<'a, 'r> {
@@ -236,26 +306,17 @@ impl Finder<'_, '_> {
         let (dir, stat) = match there {
             Ok(there) => there,
             Err(error) => {
-                return match is_nothing(&error) {
-                    true if step.new.is_some() => Ok(Found::Write),
-                    true => Ok(Found::Done),
-                    false => Err(Error::Worktree { path: step.path.clone(), source: error }),
+                return match error.kind() {
+                    _ if is_nothing(&error) && step.new.is_some() => Ok(Found::Write),
+                    _ if is_nothing(&error) => Ok(Found::Done),
+                    io::ErrorKind::PermissionDenied => Ok(Found::Closed(error)),
+                    _ => Err(Error::Worktree { path: step.path.clone(), source: error }),
                 };
             }
         };
-        let is = |entry: &Option<Entry>| match entry {
-            Some(entry) => self.holds(&*dir, name, &stat, entry),
-            None => Ok(false),
-        };
-        if is(&step.new)? {
-            // The content is there; mode and time may not be.
-            return Ok(match &step.new {
-                Some(new) if new.is_directory() => Found::Change,
-                _ => Found::Done,
-            });
-        }
-        if is(&step.old)? {
-            return Ok(Found::Change);
+        let known = self.known(step, &*dir, name, &stat);
+        if let Ok(Some(found)) = known {
+            return Ok(found);
         }
         if stamp.is_some_and(|stamp| stamp.is(&stat, self.same_boot)) {
             // The command was told to throw it away.
@@ -264,6 +325,14 @@ impl Finder<'_, '_> {
             let is_replaced =
                 step.new.is_some() && is_directory(&step.old) == is_directory(&step.new);
             return Ok(if is_replaced { Found::Write } else { Found::Change });
+        }
+        if let Err(error) = known {
+            return match dir.open(name) {
+                Err(closed) if closed.kind() == io::ErrorKind::PermissionDenied => {
+                    Ok(Found::Closed(closed))
+                }
+                _ => Err(error),
+            };
         }
         if let Some(new) = &step.new
             && self.is_torn(&*dir, name, &stat, new)?
@@ -274,15 +343,25 @@ impl Finder<'_, '_> {
         Ok(Found::Users)
     }
 
-    /// Whether what is there has this content.
-    fn holds(
+    /// What became of a path where one of the trees says what is there.
+    fn known(
         &self,
+        step: &Step,
         dir: &dyn Dir,
         name: &[u8],
         stat: &disk::Stat,
-        entry: &Entry,
-    ) -> Result<bool, Error> {
-        holds(self.working.repo, dir, name, stat, entry)
+    ) -> Result<Option<Found>, Error> {
+        let is = |entry: &Entry| holds(self.working.repo, dir, name, stat, entry);
+        if let Some(new) = &step.new
+            && is(new)?
+        {
+            // The content is there; mode and time may not be.
+            return Ok(Some(if new.is_directory() { Found::Change } else { Found::Done }));
+        }
+        match &step.old {
+            Some(old) if is(old)? => Ok(Some(Found::Change)),
+            _ => Ok(None),
+        }
     }
 
     /// Whether a file is the beginning of what it should be, with zeros where something is
