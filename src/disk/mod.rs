@@ -62,6 +62,12 @@ pub enum FileKind {
     Special,
 }
 
+/// Whether an error says that nothing is there: neither the thing, nor a directory that it could be
+/// in.
+pub fn is_nothing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// What the file system says of a file without opening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {

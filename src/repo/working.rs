@@ -11,6 +11,7 @@ use std::io;
 
 use crate::clock::Time;
 use crate::diff;
+use crate::disk;
 use crate::hash::Id;
 use crate::index::{self, Base, Index, Presence, Tracked, Update, Updated, Volume};
 use crate::merge::Style;
@@ -328,14 +329,7 @@ impl<'a> Places<'a> {
             }
         }
         Ok(match self.walker.open(&parent).and_then(|dir| dir.stat(name)) {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                Presence::NotBrought
-            }
+            Err(error) if disk::is_nothing(&error) => Presence::NotBrought,
             _ => Presence::Here,
         })
     }

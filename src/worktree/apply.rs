@@ -36,6 +36,18 @@ pub struct Step {
     pub new: Option<Entry>,
 }
 
+impl Step {
+    /// Whether a directory was there.
+    pub fn was_directory(&self) -> bool {
+        self.old.as_ref().is_some_and(Entry::is_directory)
+    }
+
+    /// Whether a directory is to be there.
+    pub fn will_be_directory(&self) -> bool {
+        self.new.as_ref().is_some_and(Entry::is_directory)
+    }
+}
+
 /// A path that could not be changed, and why.
 #[derive(Debug)]
 pub struct Failed {
@@ -207,10 +219,6 @@ impl Applied {
     }
 }
 
-fn is_directory(entry: Option<&Entry>) -> bool {
-    entry.is_some_and(Entry::is_directory)
-}
-
 /// Removes what is not there any more or becomes something of another kind. Deepest first, so that
 /// directories are empty when their turn comes; one that is not (files of the user's) stays.
 fn remove(names: &mut Names<'_>, applied: &mut Applied) {
@@ -237,8 +245,8 @@ fn remove(names: &mut Names<'_>, applied: &mut Applied) {
         });
         match removed {
             Ok(()) => applied.removed += u64::from(!old.is_directory()),
+            Err(error) if disk::is_nothing(&error) => {}
             Err(error) => match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {}
                 // What there is is a directory of the user's: the file is gone.
                 io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::IsADirectory => {}
                 _ => {
@@ -263,7 +271,7 @@ fn make_directories(names: &mut Names<'_>, applied: &mut Applied) {
                 names.held_back.insert(step.path.clone());
                 continue;
             }
-            Ok(false) if is_directory(step.old.as_ref()) => continue,
+            Ok(false) if step.was_directory() => continue,
             Ok(false) => {}
             Err(error) => {
                 applied.failed.push(Failed { path: step.path.clone(), error });

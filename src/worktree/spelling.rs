@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use crate::disk::{DirRef, Stat};
+use crate::disk::{self, DirRef, Stat};
 use crate::index::Volume;
 use crate::path::RepoPath;
 
@@ -86,7 +86,7 @@ impl Spellings {
     /// The name under which the file that answers to a name is listed; `None` if none answers.
     pub fn on_disk(&mut self, parent: &RepoPath, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
         let dir = match self.walker.open(parent) {
-            Err(error) if is_nothing(&error) => return Ok(None),
+            Err(error) if disk::is_nothing(&error) => return Ok(None),
             opened => opened?,
         };
         if self.listed.as_ref().is_none_or(|(listed, _)| listed != parent) {
@@ -101,7 +101,7 @@ impl Spellings {
             return Ok(Some(name.to_vec()));
         }
         let stat = match dir.stat(name) {
-            Err(error) if is_nothing(&error) => return Ok(None),
+            Err(error) if disk::is_nothing(&error) => return Ok(None),
             stat => stat?,
         };
         let same = names.and_then(|names| names.by_identity.get(&(stat.device, stat.inode)));
@@ -129,8 +129,4 @@ impl Spellings {
         self.listed = None;
         self.known = None;
     }
-}
-
-fn is_nothing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

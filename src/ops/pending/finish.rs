@@ -172,7 +172,7 @@ fn clear(
         let (dir, stat) = match there {
             Ok(there) => there,
             Err(error) => {
-                if !is_nothing(&error) {
+                if !disk::is_nothing(&error) {
                     failed.push(Failed { path: path.clone(), error });
                 }
                 continue;
@@ -186,7 +186,7 @@ fn clear(
         }
         let removed = if is_directory { dir.remove_dir(name) } else { dir.remove_file(name) };
         match removed {
-            Err(error) if is_nothing(&error) => {}
+            Err(error) if disk::is_nothing(&error) => {}
             // What is in it came since, or could not be removed.
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
             Err(error) => failed.push(Failed { path: path.clone(), error }),
@@ -224,7 +224,7 @@ fn repositories(
         match looked {
             Ok(false) => {}
             Ok(true) => spared.push(path.clone()),
-            Err(error) if is_nothing(&error) => continue,
+            Err(error) if disk::is_nothing(&error) => continue,
             // Nothing is known of what could not be looked at.
             Err(error) => {
                 failed.push(Failed { path: path.clone(), error });
@@ -246,10 +246,6 @@ fn meant(
         Some(goal) => Ok(crate::repo::find_entry(working.repo.store(), goal, path)?),
         None => Ok(None),
     }
-}
-
-fn is_nothing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Says what could not be finished. It shows as changed from now on.
@@ -307,8 +303,8 @@ impl Finder<'_, '_> {
             Ok(there) => there,
             Err(error) => {
                 return match error.kind() {
-                    _ if is_nothing(&error) && step.new.is_some() => Ok(Found::Write),
-                    _ if is_nothing(&error) => Ok(Found::Done),
+                    _ if disk::is_nothing(&error) && step.new.is_some() => Ok(Found::Write),
+                    _ if disk::is_nothing(&error) => Ok(Found::Done),
                     io::ErrorKind::PermissionDenied => Ok(Found::Closed(error)),
                     _ => Err(Error::Worktree { path: step.path.clone(), source: error }),
                 };
@@ -320,10 +316,8 @@ impl Finder<'_, '_> {
         }
         if stamp.is_some_and(|stamp| stamp.is(&stat, self.same_boot)) {
             // The command was told to throw it away.
-            let is_directory =
-                |entry: &Option<Entry>| entry.as_ref().is_some_and(Entry::is_directory);
             let is_replaced =
-                step.new.is_some() && is_directory(&step.old) == is_directory(&step.new);
+                step.new.is_some() && step.was_directory() == step.will_be_directory();
             return Ok(if is_replaced { Found::Write } else { Found::Change });
         }
         if let Err(error) = known {

@@ -8,9 +8,11 @@
 //! names those paths with what stood there: as long as just that stands there, it is overwritten.
 
 mod finish;
+mod lost;
 mod note;
 mod plan;
 
 pub(super) use finish::{finish_interrupted, holds, holds_in};
-pub(super) use note::{Before, Lost, Pending, is_pending, remove_note};
+pub(super) use lost::{Before, Lost};
+pub(super) use note::{Pending, is_pending, remove_note};
 pub(super) use plan::{Plan, apply, carry_out, carry_out_by, lock, sync_written, taken};
