@@ -87,6 +87,12 @@ pub enum Error {
         /// Where.
         paths: Vec<RepoPath>,
     },
+    /// A change of the working tree was interrupted, and its note is of a version this program does
+    /// not know.
+    #[error(
+        "cannot finish an interrupted change of the working tree: its note '.annals/pending' is of version {0}"
+    )]
+    PendingVersion(u8),
     /// The same thing kept happening.
     #[error("gave up: others kept moving '{0}'")]
     TooBusy(String),

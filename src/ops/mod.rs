@@ -26,7 +26,7 @@ pub mod merging;
 mod moved;
 pub mod mv;
 mod overlay;
-mod pending;
+pub mod pending;
 pub mod reflog;
 mod relocated;
 pub mod reset;

@@ -17,15 +17,17 @@ use annals::progress::{Monitor, Silent};
 use annals::repo::{Repository, Rules};
 
 use super::*;
+use crate::format::samples::summed;
 use crate::support::Notices;
 
 type Done = Result<(), ops::Error>;
+type Run = fn(&Arc<dyn Disk>) -> Done;
 
 /// A command, and what was there before it.
 struct Verb {
     name: &'static str,
     prepare: fn(&MemoryDisk),
-    run: fn(&Arc<dyn Disk>) -> Done,
+    run: Run,
 }
 
 const VERBS: &[Verb] = &[
@@ -795,6 +797,49 @@ fn a_killed_discard_is_finished_over_what_cannot_be_read() {
             assert_eq!(working_files(disk), story.new, "{context}");
         });
     }
+}
+
+/// A program that knew no magic and no version was killed, and this one comes next.
+#[test]
+fn a_note_of_the_first_programs_is_finished() {
+    let as_of_old = |disk: &MemoryDisk| {
+        let path = format!("{ROOT}/.annals/pending");
+        let bytes = disk.read(&path).unwrap();
+        assert!(bytes.starts_with(b"PEND\x01"));
+        disk.write(&path, summed(&bytes[5..bytes.len() - 8]));
+    };
+    killed("reset --hard over edits", as_of_old, |story, disk, _, context| {
+        assert!(working_files(disk) == story.new, "{context}");
+    });
+}
+
+/// What a newer program began, only that can finish: nothing is changed until it has, and all that
+/// only reads works.
+#[test]
+fn a_note_of_another_version_stops_what_changes_and_nothing_else() {
+    let disk = MemoryDisk::new();
+    edited(&disk);
+    let path = format!("{ROOT}/.annals/pending");
+    let note = summed(b"PEND\x02what nobody knows yet");
+    disk.write(&path, &note);
+    let files = working_files(&disk);
+    let changing: [Run; 8] = [
+        discard,
+        next_command,
+        commit_staged,
+        |disk| stage(disk, &["a"]),
+        |disk| bring_back(disk, None, &["a"]),
+        |disk| go_back(disk, "HEAD"),
+        |disk| remove(disk, &["a"]),
+        |disk| undo_or_redo(disk, Direction::Undo),
+    ];
+    for change in changing {
+        let stopped = change(&shared(&disk));
+        assert!(matches!(stopped, Err(ops::Error::PendingVersion(2))), "{stopped:?}");
+    }
+    assert!(list_status(&open(&shared(&disk)).unwrap()).unwrap().is_changing);
+    assert_eq!(disk.read(&path).unwrap(), note);
+    assert!(working_files(&disk) == files);
 }
 
 /// What somebody put there since, and nobody else may look at, stays and is told of.

@@ -11,6 +11,7 @@ use annals::codec::{self, Decode, Encode, Validate};
 use annals::disk::{DirRef, Disk, MemoryDisk};
 use annals::hash::{Kind, boundary_bits, hash, hex};
 use annals::object::{Attributes, Commit, List, Manifest, Node, Object, Table, Tag};
+use annals::ops::pending::{Pending, Unknown};
 use annals::store::journal::{Changes, Journal};
 use annals::store::pack::{check_pack, read_table};
 use annals::store::{Identity, Record, Seen, State};
@@ -53,8 +54,13 @@ fn every_object_on_the_page_has_the_bytes_and_the_id_that_it_says() {
 fn every_hex_block_on_the_page_is_tested() {
     let mut tested: BTreeSet<String> =
         samples::objects().iter().map(|sample| sample.name.to_owned()).collect();
-    let others =
-        ["pack", "seen files", "sketch of 20,000 zero bytes", "sketch of the lines 0 to 1999"];
+    let others = [
+        "pack",
+        "seen files",
+        "note",
+        "sketch of 20,000 zero bytes",
+        "sketch of the lines 0 to 1999",
+    ];
     tested.extend(others.map(str::to_owned));
     let shown: BTreeSet<String> = blocks()
         .into_iter()
@@ -201,6 +207,32 @@ fn seen_files_are_encoded_as_the_page_shows() {
     let bytes = block("seen files").bytes();
     assert_eq!(codec::decode::<Seen>(&bytes).unwrap(), samples::seen());
     assert_eq!(hex(&codec::encode(&samples::seen())), hex(&bytes));
+}
+
+#[test]
+fn a_note_is_encoded_as_the_page_shows() {
+    let bytes = block("note").bytes();
+    assert_eq!(hex(&samples::note().to_bytes()), hex(&bytes));
+    assert_eq!(Pending::from_bytes(&bytes), Ok(samples::note()));
+}
+
+/// The first programs wrote no magic and no version.
+#[test]
+fn a_note_of_the_first_programs_is_read_for_ever() {
+    let bytes = block("note").bytes();
+    let old = samples::summed(&bytes[5..bytes.len() - 8]);
+    assert_eq!(Pending::from_bytes(&old), Ok(samples::note()));
+}
+
+/// Another version is told from damage, and neither is taken for what it is not.
+#[test]
+fn a_note_of_another_version_is_known_as_one() {
+    let mut bytes = block("note").bytes();
+    bytes[4] = 2;
+    assert_eq!(Pending::from_bytes(&bytes), Err(Unknown::Damaged));
+    let newer = samples::summed(&bytes[..bytes.len() - 8]);
+    assert_eq!(Pending::from_bytes(&newer), Err(Unknown::Version(2)));
+    assert_eq!(Pending::from_bytes(&samples::summed(b"PEND")), Err(Unknown::Damaged));
 }
 
 /// The texts on the page that begin so.

@@ -19,6 +19,7 @@ use annals::object::{
     Attributes, ChunkRef, Chunks, Commit, Entry, List, Manifest, Node, Object, Source, Table,
     TableRow, Tag, Term, What,
 };
+use annals::ops::pending::{Pending, Unknown};
 use annals::store::journal::{Changes, Journal, ParseError};
 use annals::store::lookup::{Indexed, PackRun};
 use annals::store::pack::{
@@ -913,6 +914,31 @@ fn files_of_the_journal_that_are_too_long_are_damage_or_an_error() {
     let (state, peak) = memory::peak(|| Journal::new(dir).replay(None).unwrap());
     assert_eq!((state.number, state.damage.len()), (0, 1));
     assert!(peak <= memory::MOST, "{peak}");
+}
+
+#[test]
+fn every_truncation_and_every_flipped_byte_of_a_note_is_seen() {
+    let bytes = samples::note().to_bytes();
+    for at in 0..bytes.len() {
+        assert_eq!(Pending::from_bytes(&bytes[..at]), Err(Unknown::Damaged));
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        assert_eq!(Pending::from_bytes(&flipped), Err(Unknown::Damaged));
+    }
+}
+
+#[test]
+fn notes_that_lie_ask_for_little_memory() {
+    let bytes = samples::note().to_bytes();
+    let above = &bytes[..bytes.len() - 8];
+    for at in 5..above.len() {
+        for lie in LIES {
+            let lying = samples::summed(&[&above[..at], &integer(lie), &above[at + 1..]].concat());
+            let (decoded, peak) = memory::peak(|| Pending::from_bytes(&lying));
+            assert!(decoded.is_err() || decoded.is_ok_and(|note| note.to_bytes() == lying));
+            assert!(peak <= memory::MOST, "{peak}");
+        }
+    }
 }
 
 #[test]

@@ -6,5 +6,5 @@ mod memory;
 mod old_repositories;
 mod page;
 mod properties;
-mod samples;
+pub(crate) mod samples;
 mod second_encoder;

@@ -13,6 +13,7 @@ use annals::object::{
     Attributes, ChunkRef, Chunks, Commit, Device, Entry, Header, List, Manifest, Node, Object,
     Owner, Signature, Table, TableRow, Tag, Term, What,
 };
+use annals::ops::pending::{Overwritten, Pending, PendingRef, PendingTarget, Stamp};
 use annals::store::journal::{Changes, Layered};
 use annals::store::pack::{Blocks, FrameBuilder, Level, PackWriter};
 use annals::store::{Class, Effect, PackInfo, Record, Seen, SeenFile, State, Target};
@@ -246,6 +247,53 @@ pub(crate) fn seen() -> Seen {
             inode: 1_000_000,
             content: hash(HELLO),
         }],
+    }
+}
+
+/// Bytes with the checksum at their end.
+pub(crate) fn summed(bytes: &[u8]) -> Vec<u8> {
+    [bytes, &hash(bytes).as_bytes()[..8]].concat()
+}
+
+/// The note of a `reset --hard` that throws something away.
+pub(crate) fn note() -> Pending {
+    let time = Time { seconds: 1_763_630_000, nanoseconds: 0 };
+    let tree = Kind::Tree.id_of(&tree_leaf().to_bytes());
+    let commit = Kind::Commit.id_of(&commit().to_bytes());
+    let stamp = Stamp {
+        size: 6,
+        mtime: time,
+        ctime: Some(Time { nanoseconds: 1, ..time }),
+        inode: 1_000_000,
+    };
+    Pending {
+        verb: "reset".to_owned(),
+        actor: "A U <u@example.org>".to_owned(),
+        boot: Some([9; 16]),
+        from: Some(Kind::Tree.id_of(&Node::Leaf(Vec::new()).to_bytes())),
+        to: Some(tree),
+        paths: vec![b"sub".to_vec()],
+        adopts: true,
+        index: None,
+        commit: Some(commit),
+        refs: vec![
+            PendingRef {
+                name: "refs/heads/main".to_owned(),
+                old: None,
+                new: Some(PendingTarget::Id(commit)),
+                reason: "reset".to_owned(),
+            },
+            PendingRef {
+                name: "refs/worktree/000102030405060708090a0b0c0d0e0f/HEAD".to_owned(),
+                old: Some(PendingTarget::Id(commit)),
+                new: Some(PendingTarget::Symbolic("refs/heads/main".to_owned())),
+                reason: "reset".to_owned(),
+            },
+        ],
+        overwritten: vec![
+            Overwritten { path: b"sub/hello.txt".to_vec(), was: Some(stamp) },
+            Overwritten { path: b"sub/none".to_vec(), was: None },
+        ],
     }
 }
 

@@ -97,6 +97,23 @@ mirrors! {
     struct PackTable { frames: Vec<FrameRow>, objects: Vec<ObjectRow> }
     struct SeenFile { path: Bytes, size: u64, mtime: Time, ctime: Time, inode: u64, content: Id }
     struct Seen { worktree: [u8; 16], files: Vec<SeenFile> }
+    enum Target { Id(Id), Symbolic(Bytes) }
+    struct MovingRef { name: Bytes, old: Option<Target>, new: Option<Target>, reason: Bytes }
+    struct Stamp { size: u64, mtime: Time, ctime: Option<Time>, inode: u64 }
+    struct Overwritten { path: Bytes, was: Option<Stamp> }
+    struct Note {
+        verb: Bytes,
+        actor: Bytes,
+        boot: Option<[u8; 16]>,
+        from: Option<Id>,
+        to: Option<Id>,
+        paths: Vec<Bytes>,
+        adopts: bool,
+        index: Option<Id>,
+        commit: Option<Id>,
+        refs: Vec<MovingRef>,
+        overwritten: Vec<Overwritten>,
+    }
 }
 
 macro_rules! again {
@@ -130,7 +147,10 @@ fn a_second_encoder_gives_the_bytes_of_every_object_on_the_page() {
 }
 
 #[test]
-fn a_second_encoder_gives_the_bytes_of_pack_tables_and_seen_files() {
+fn a_second_encoder_gives_the_bytes_of_pack_tables_seen_files_and_notes() {
+    let note = samples::note().to_bytes();
+    let body = &note[5..note.len() - 8];
+    assert_eq!(again!(Note, body), body);
     let seen = codec::encode(&samples::seen());
     assert_eq!(again!(Seen, &seen), seen);
     let pack = samples::pack();

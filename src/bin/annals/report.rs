@@ -260,6 +260,8 @@ fn of_ops(error: &ops::Error) -> Told {
         ops::Error::Exists { kind, name } => {
             Told::new("exists", error).hint(format!("`annals {kind} -f {name}` replaces it"))
         }
+        ops::Error::PendingVersion(_) => Told::new("version", error)
+            .hint("nothing was changed; a newer version of annals finishes it, and commands that only read work meanwhile"),
         ops::Error::Busy => Told::new("busy", error).hint("try again when it is done"),
         ops::Error::TooBusy(_) => Told::new("busy", error).hint("nothing was changed, try again"),
         ops::Error::Nested { paths } => {

@@ -14,5 +14,6 @@ mod plan;
 
 pub(super) use finish::{finish_interrupted, holds, holds_in};
 pub(super) use lost::{Before, Lost};
-pub(super) use note::{Pending, is_pending, remove_note};
+pub use note::{Overwritten, Pending, PendingRef, PendingTarget, Stamp, Unknown};
+pub(super) use note::{is_pending, remove_note};
 pub(super) use plan::{Plan, apply, carry_out, carry_out_by, lock, sync_written, taken};

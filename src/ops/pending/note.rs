@@ -1,7 +1,8 @@
 //! The note: what is being done to the working tree, written down before it begins.
 //!
-//! `.annals/pending` is replaced as a whole and ends with a checksum. One that is damaged says
-//! nothing and is removed.
+//! `.annals/pending` is replaced as a whole and ends with a checksum (`docs/format.md` has its
+//! bytes). One that is damaged says nothing and is removed. One of a version that is not known says
+//! something to another program: it stays, and nothing is changed here until that has finished it.
 
 use std::io;
 
@@ -15,53 +16,60 @@ use crate::repo::Repository;
 use crate::store::{Error as StoreError, RefEdit, Target};
 
 pub(super) const FILE: &str = "pending";
+const MAGIC: &[u8; 4] = b"PEND";
+const VERSION: u8 = 1;
 /// A note names at most all paths of a working tree.
 const LARGEST: u64 = 16 << 30;
 
 /// What is being done to the working tree.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(in crate::ops) struct Pending {
+pub struct Pending {
     /// Which command.
-    pub(in crate::ops) verb: String,
+    pub verb: String,
     /// Who does it.
-    pub(in crate::ops) actor: String,
+    pub actor: String,
     /// The boot under which it began.
-    pub(in crate::ops) boot: Option<[u8; 16]>,
+    pub boot: Option<[u8; 16]>,
     /// The tree that was there.
-    pub(in crate::ops) from: Option<Id>,
+    pub from: Option<Id>,
     /// The tree that shall be there.
-    pub(in crate::ops) to: Option<Id>,
+    pub to: Option<Id>,
     /// Only these paths; all if there are none.
-    pub(in crate::ops) paths: Vec<Vec<u8>>,
+    pub paths: Vec<Vec<u8>>,
     /// Whether the index describes `to` afterwards, or `index` if there is one.
-    pub(in crate::ops) adopts: bool,
+    pub adopts: bool,
     /// The tree the index describes; what `to` has besides is written and not tracked.
-    pub(in crate::ops) index: Option<Id>,
+    pub index: Option<Id>,
     /// The commit the index describes afterwards.
-    pub(in crate::ops) commit: Option<Id>,
+    pub commit: Option<Id>,
     /// The refs that move when it is done.
-    pub(in crate::ops) refs: Vec<PendingRef>,
+    pub refs: Vec<PendingRef>,
     /// Paths that become as in `to` whatever stood there: what stood where nothing is to be, or
     /// something of another kind, is removed.
-    pub(in crate::ops) overwritten: Vec<Overwritten>,
+    pub overwritten: Vec<Overwritten>,
 }
 
 /// A path that becomes as it should be whatever stood there when the command began. What came to
 /// stand there later is the user's.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(in crate::ops) struct Overwritten {
-    pub(super) path: Vec<u8>,
-    pub(super) was: Option<Stamp>,
+pub struct Overwritten {
+    /// Which.
+    pub path: Vec<u8>,
+    /// What stood there, if something that may be thrown away did.
+    pub was: Option<Stamp>,
 }
 
 /// By what a file is known again without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct Stamp {
-    size: u64,
-    mtime: Time,
+pub struct Stamp {
+    /// Its length; 0 of a directory.
+    pub size: u64,
+    /// When its content was changed; the beginning of time of a directory.
+    pub mtime: Time,
     /// Not of a file with several names: it changes when another of them goes.
-    ctime: Option<Time>,
-    inode: u64,
+    pub ctime: Option<Time>,
+    /// Its number.
+    pub inode: u64,
 }
 
 impl Stamp {
@@ -88,17 +96,60 @@ impl Stamp {
 
 /// A ref that moves when it is done.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(in crate::ops) struct PendingRef {
-    name: String,
-    old: Option<PendingTarget>,
-    new: Option<PendingTarget>,
-    reason: String,
+pub struct PendingRef {
+    /// Its full name.
+    pub name: String,
+    /// Where it is before, if it is.
+    pub old: Option<PendingTarget>,
+    /// Where it will be, if it will.
+    pub new: Option<PendingTarget>,
+    /// What its reflog says of it.
+    pub reason: String,
 }
 
+/// Where a ref is.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-enum PendingTarget {
+pub enum PendingTarget {
+    /// At an object.
     Id(Id),
+    /// Where another ref is.
     Symbolic(String),
+}
+
+/// Why a note says nothing here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// It is not what was written.
+    Damaged,
+    /// It is of another version, and sound.
+    Version(u8),
+}
+
+impl Pending {
+    /// The bytes of the note.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = [&MAGIC[..], &[VERSION], &codec::encode(self)].concat();
+        bytes.extend_from_slice(&hash::checksum(&bytes).to_le_bytes());
+        bytes
+    }
+
+    /// Reads a note.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Unknown> {
+        let (above, checksum) = bytes.split_last_chunk::<8>().ok_or(Unknown::Damaged)?;
+        // The same in every version: damage must not pass for a version, which would stop everything.
+        if hash::checksum(above) != u64::from_le_bytes(*checksum) {
+            return Err(Unknown::Damaged);
+        }
+        let body = match above.strip_prefix(MAGIC) {
+            Some([VERSION, body @ ..]) => body,
+            Some([version, ..]) => return Err(Unknown::Version(*version)),
+            Some([]) => return Err(Unknown::Damaged),
+            // The first programs wrote neither: such a note begins with the length of the verb, and
+            // no verb is as long as a `P` would say.
+            None => above,
+        };
+        codec::decode(body).map_err(|_| Unknown::Damaged)
+    }
 }
 
 impl Validate for Pending {
@@ -150,27 +201,24 @@ pub(in crate::ops) fn is_pending(repo: &Repository) -> bool {
 }
 
 pub(super) fn write_note(repo: &Repository, pending: &Pending) -> Result<(), Error> {
-    let mut bytes = codec::encode(pending);
-    bytes.extend_from_slice(&hash::checksum(&bytes).to_le_bytes());
     let random = repo.env().random.four();
-    disk::replace(&**repo.store().dir(), FILE.as_bytes(), random, &bytes)
+    disk::replace(&**repo.store().dir(), FILE.as_bytes(), random, &pending.to_bytes())
         .map_err(StoreError::io("write", FILE))?;
     Ok(())
 }
 
 pub(super) fn read_note(repo: &Repository) -> Result<Option<Pending>, Error> {
     let Some(bytes) = repo.store().read_file(FILE, LARGEST)? else { return Ok(None) };
-    let parsed = bytes.split_last_chunk::<8>().and_then(|(body, checksum)| {
-        (hash::checksum(body) == u64::from_le_bytes(*checksum))
-            .then(|| codec::decode::<Pending>(body).ok())
-            .flatten()
-    });
-    if parsed.is_none() {
-        // Renamed into place complete, so this is damage. Nothing can be concluded from it; every
-        // file is compared by content anyway.
-        remove_note(repo)?;
+    match Pending::from_bytes(&bytes) {
+        Ok(pending) => Ok(Some(pending)),
+        Err(Unknown::Version(version)) => Err(Error::PendingVersion(version)),
+        Err(Unknown::Damaged) => {
+            // Renamed into place complete, so this is damage. Nothing can be concluded from it;
+            // every file is compared by content anyway.
+            remove_note(repo)?;
+            Ok(None)
+        }
     }
-    Ok(parsed)
 }
 
 pub(in crate::ops) fn remove_note(repo: &Repository) -> Result<(), Error> {
