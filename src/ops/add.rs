@@ -84,7 +84,11 @@ pub(super) fn stage(
         return Err(Error::NothingThere { paths: without_file });
     }
     let actor = options.actor.to_actor();
-    let batch = Batch::begin(repo.store())?;
+    // Only looked at, where nothing can be written too.
+    let batch = match options.dry_run {
+        true => Batch::rehearse(repo.store()),
+        false => Batch::begin(repo.store())?,
+    };
     monitor.begin(Stage::Recording, None, None);
     let root = working.tree.root.clone();
     let now = || root.now();
@@ -177,8 +181,7 @@ pub(super) fn stage(
         let nothing: [crate::index::Tracked; 0] = [];
         writer.push(&RepoPath::root(), &nothing)?;
         let _ = writer.finish(Base::default(), None)?;
-        working.index =
-            crate::index::Index::open(repo.store().dir().clone(), repo.env().random.clone())?;
+        working.index = repo.open_index()?;
     }
     let _ = working.index.update(Update::new(base, recording.rows))?;
     Ok(outcome)

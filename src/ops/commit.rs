@@ -297,7 +297,9 @@ fn attempt(
         merging.is_none() && working.head_tree == Some(tree) || is_first_and_empty;
     if changes_nothing && !options.allow_empty && !options.amend {
         // Stats that were looked at again are worth keeping all the same.
-        refresh_index(&mut working, &mut recording);
+        if !options.dry_run {
+            refresh_index(&mut working, &mut recording);
+        }
         return if outcome.is_complete() { Err(Error::NothingToCommit) } else { Ok(outcome) };
     }
     if options.dry_run {

@@ -9,7 +9,7 @@ mod names;
 mod working;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use thiserror::Error as ThisError;
 
@@ -128,6 +128,8 @@ pub struct Repository {
     state_path: PathBuf,
     worktree: Option<Worktree>,
     here: RepoPath,
+    /// Where the index is if it had to be made anew and could not be written to its place.
+    index_aside: OnceLock<DirRef>,
 }
 
 impl Repository {
@@ -148,7 +150,8 @@ impl Repository {
                 Some(Worktree { root, path, id })
             }
         };
-        Ok(Self { store, disk, state_path: found.state, worktree, here: found.here })
+        let (state_path, here) = (found.state, found.here);
+        Ok(Self { store, disk, state_path, worktree, here, index_aside: OnceLock::new() })
     }
 
     /// Makes a repository in this directory, in place; or finishes one whose making was
@@ -178,8 +181,8 @@ impl Repository {
             };
             Some(Worktree { root, path, id })
         };
-        let here = RepoPath::root();
-        Ok((Self { store, disk, state_path, worktree, here }, existed))
+        let (here, index_aside) = (RepoPath::root(), OnceLock::new());
+        Ok((Self { store, disk, state_path, worktree, here, index_aside }, existed))
     }
 
     /// Compresses what is recorded from now on so hard.

@@ -8,10 +8,11 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::path::Path;
 
 use crate::clock::Time;
 use crate::diff;
-use crate::disk;
+use crate::disk::{self, Disk, MemoryDisk};
 use crate::hash::Id;
 use crate::index::{self, Base, Index, Presence, Tracked, Update, Updated, Volume};
 use crate::merge::Style;
@@ -68,7 +69,7 @@ impl Repository {
         let staged = self.staged();
         let base =
             Base { commit: head.commit(), tree: staged.map(|staged| staged.tree).or(head_tree) };
-        let index = Index::open(self.store().dir().clone(), self.env().random.clone())?;
+        let index = self.open_index()?;
         let volume = worktree::volume(self.store().dir(), &*self.env().random);
         let exclude = self.store().read_file("info/exclude", 16 << 20)?.unwrap_or_default();
         let git = if options.obeys_gitignore { GitRules::Obey } else { GitRules::Ignore };
@@ -97,6 +98,15 @@ impl Repository {
             done => done?,
         }
         Ok(working)
+    }
+}
+
+impl Repository {
+    /// The index as it was last written. One that had to be made anew where nothing can be written
+    /// is in memory, as long as this repository is open.
+    pub fn open_index(&self) -> Result<Index, Error> {
+        let dir = self.index_aside.get().unwrap_or_else(|| self.store().dir());
+        Ok(Index::open(dir.clone(), self.env().random.clone())?)
     }
 }
 
@@ -179,8 +189,25 @@ impl Working<'_> {
         self.rebuild(self.base.tree.unwrap_or_else(Node::empty_id), monitor)
     }
 
-    /// Makes a lost index anew from the tree it should describe.
+    /// Makes a lost index anew from the tree it should describe: in memory where nothing can be
+    /// written, so that what only reads works there.
     fn rebuild(&mut self, top: Id, monitor: &dyn Monitor) -> Result<(), Error> {
+        match self.rebuild_in_place(top, monitor) {
+            Err(Error::Index(index::Error::Io(error)))
+                if self.repo.index_aside.get().is_none() && is_refused(&error) =>
+            {
+                let aside = MemoryDisk::new().create(Path::new("/")).map_err(index::Error::Io)?;
+                // For all that this process will ask: an index that is found to be damaged on the
+                // way would be found so again and again.
+                self.repo.index_aside.get_or_init(|| aside);
+                self.index = self.repo.open_index()?;
+                self.rebuild_in_place(top, monitor)
+            }
+            done => done,
+        }
+    }
+
+    fn rebuild_in_place(&mut self, top: Id, monitor: &dyn Monitor) -> Result<(), Error> {
         monitor.begin(Stage::Indexing, None, None);
         let mut writer = self.index.writer()?;
         let store = self.repo.store();
@@ -224,7 +251,7 @@ impl Working<'_> {
             stack.extend(below.into_iter().rev());
         }
         let finished = writer.finish(self.base, None)?;
-        self.index = Index::open(self.repo.store().dir().clone(), self.repo.env().random.clone())?;
+        self.index = self.repo.open_index()?;
         match finished {
             Updated::Done => Ok(()),
             // Somebody else made it anew at the same time.
@@ -261,6 +288,11 @@ pub fn find_entry(
         found = Some(entry);
     }
     Ok(found)
+}
+
+/// Whether nothing can be written in a place, whatever it is.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
 }
 
 /// Tells what of a tree is in the working tree, by looking.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use annals::clock::Time;
 use annals::diff::Change;
-use annals::disk::{Disk, MemoryDisk};
-use annals::ops::{self, cat, commit, diff, init, status};
+use annals::disk::{Disk, MemoryDisk, Survival};
+use annals::ops::{self, add, cat, commit, diff, init, status};
 use annals::path::{Pathspec, RepoPath};
 use annals::progress::Silent;
 use annals::repo::{Repository, Rules, find_entry};
@@ -87,6 +87,98 @@ fn a_dry_run_of_commit_only_reads() {
     assert_eq!((writable.0, writable.1, writable.2), (1, 1, 0));
     disk.set_read_only(false);
     assert_eq!(record(&repo).tree, writable.3, "what was announced is what is recorded");
+}
+
+/// The index is derived: where it is lost or damaged and nothing can be written, what only reads
+/// makes one for itself, and says the same as with it.
+#[test]
+fn what_only_reads_needs_no_index_where_nothing_can_be_written() {
+    let (disk, repo) = fresh();
+    record(&repo);
+    // What the index knows to be recent would be read again anyway.
+    disk.set_time(Time::from_seconds(1_700_060_000));
+    disk.write("/w/still", "changed\n");
+    disk.write("/w/new", "new\n");
+    let answers = |disk: &MemoryDisk| {
+        let any: Arc<dyn Disk> = Arc::new(disk.clone());
+        let repo = Repository::open(any, Path::new("/w"), env(2)).unwrap();
+        let found = status::run(&repo, &status::Options::default(), &Silent).unwrap();
+        let unstaged: Vec<RepoPath> = found.unstaged.into_iter().map(|one| one.path).collect();
+        let options = diff::Options {
+            old: diff::Side::Index,
+            new: diff::Side::Worktree,
+            paths: Pathspec::all(),
+            rules: Rules::default(),
+        };
+        let mut differing = Vec::new();
+        let mut differs = |change: Change| {
+            differing.push(change.path);
+            Ok::<_, ops::Error>(())
+        };
+        diff::run(&repo, &options, &Silent, &mut differs).unwrap();
+        let options = commit::Options { dry_run: true, ..commit::Options::new("dry", person()) };
+        let committed = commit::run(&repo, &options, &Silent).unwrap();
+        let options = add::Options {
+            paths: Pathspec::all(),
+            only_tracked: false,
+            force: false,
+            dry_run: true,
+            actor: person(),
+            rules: Rules::default(),
+        };
+        let added = add::run(&repo, &options, &Silent).unwrap();
+        let counts = (committed.added, committed.modified, committed.deleted, committed.tree);
+        (unstaged, found.untracked, differing, counts, (added.added, added.modified))
+    };
+    let expected = answers(&disk);
+    assert_eq!((expected.0.len(), expected.1.len(), expected.2.len()), (1, 1, 1));
+    let files = disk.tree("/w/.annals/index");
+    assert!(files.len() > 1, "{:?}", files.keys());
+    let mut judged = 0;
+    for (name, file) in &files {
+        let path = format!("/w/.annals/index/{}", String::from_utf8_lossy(name));
+        let middle = file.content.len() / 2;
+        let flipped = |at: usize| {
+            let mut bytes = file.content.clone();
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 1;
+            }
+            Some(bytes)
+        };
+        let lost = [None, Some(Vec::new()), Some(file.content[..middle].to_vec())];
+        let flips = (0..file.content.len()).step_by(file.content.len() / 24 + 1).map(flipped);
+        for left in lost.into_iter().chain(flips) {
+            let disk = disk.image_after_power_loss(Survival::Everything);
+            match left {
+                Some(bytes) => disk.write(&path, bytes),
+                None => {
+                    disk.open(Path::new("/w/.annals/index")).unwrap().remove_file(name).unwrap();
+                }
+            }
+            disk.set_read_only(true);
+            assert_eq!(answers(&disk), expected, "{path}");
+            judged += 1;
+        }
+    }
+    assert!(judged > 20, "{judged}");
+}
+
+/// Nor does a dry run that finds nothing write what it has learned.
+#[test]
+fn a_dry_run_that_finds_nothing_writes_nothing() {
+    let (disk, repo) = fresh();
+    record(&repo);
+    disk.set_time(Time::from_seconds(1_700_060_000));
+    disk.write("/w/still", "still\n");
+    let all = |disk: &MemoryDisk| {
+        let all = disk.tree("/w/.annals").into_iter();
+        all.map(|(path, entry)| (path, entry.content)).collect::<Vec<_>>()
+    };
+    let before = all(&disk);
+    let options = commit::Options { dry_run: true, ..commit::Options::new("dry", person()) };
+    let found = commit::run(&repo, &options, &Silent);
+    assert!(matches!(found, Err(ops::Error::NothingToCommit)), "{found:?}");
+    assert!(all(&disk) == before);
 }
 
 fn record(repo: &Repository) -> commit::Outcome {
