@@ -168,7 +168,7 @@ impl<'s> Compared<'s> {
         let mut edits = Vec::new();
         let mut walker = Walker::new(repo.worktree().map_err(Error::from)?.root.clone());
         for unstaged in &found.unstaged {
-            let edit = to_edit(repo, &mut walker, unstaged)?;
+            let Some(edit) = to_edit(repo, &mut walker, unstaged, monitor)? else { continue };
             if let Some(What::File { size, content }) = edit.entry.as_ref().map(|new| &new.what) {
                 source.add_file(*content, edit.path.clone(), *size);
             }
@@ -206,7 +206,7 @@ impl<'s> Compared<'s> {
                 let status = Status::Modified;
                 let (path, stat) = (path.clone(), kept.stat);
                 let shown = Unstaged { path, status, old: None, stat };
-                edits.push(to_edit(repo, &mut walker, &shown)?);
+                edits.extend(to_edit(repo, &mut walker, &shown, monitor)?);
             }
         }
         ours.sort_by(|a, b| a.path.cmp(&b.path));
@@ -264,29 +264,59 @@ fn tree(repo: &Repository, side: Side) -> Result<Option<Id>, Error> {
     }
 }
 
-/// What the tree would say of a path if it were recorded now.
+/// What the tree would say of a path if it were recorded now. What cannot be read is left out, and
+/// named: it is not gone.
 fn to_edit(
     repo: &Repository,
     walker: &mut Walker,
     unstaged: &Unstaged,
-) -> Result<Edit, store::Error> {
+    monitor: &dyn Monitor,
+) -> Result<Option<Edit>, store::Error> {
+    match edit_of(repo, walker, unstaged)? {
+        Ok(edit) => Ok(Some(edit)),
+        Err(error) if disk::is_nothing(&error) => {
+            Ok(Some(Edit { path: unstaged.path.clone(), entry: None }))
+        }
+        Err(error) => {
+            let path = &unstaged.path;
+            monitor.notice(&format!("'{path}' is left out: it cannot be read: {error}"));
+            Ok(None)
+        }
+    }
+}
+
+fn edit_of(
+    repo: &Repository,
+    walker: &mut Walker,
+    unstaged: &Unstaged,
+) -> Result<io::Result<Edit>, store::Error> {
     let gone = Edit { path: unstaged.path.clone(), entry: None };
     let (Some((parent, name)), Some(stat)) = (unstaged.path.split(), unstaged.stat) else {
-        return Ok(gone);
+        return Ok(Ok(gone));
     };
     if unstaged.status == Status::Deleted {
-        return Ok(gone);
+        return Ok(Ok(gone));
     }
     let known = unstaged.old.as_ref().and_then(|tracked| tracked.to_entry());
-    let Ok(dir) = walker.open(&parent) else { return Ok(gone) };
+    let dir = match walker.open(&parent) {
+        Ok(dir) => dir,
+        Err(error) => return Ok(Err(error)),
+    };
     let (what, mode) = match stat.kind {
         FileKind::File => {
-            let Ok(Some((stat, content))) = hash_file(&*dir, name) else { return Ok(gone) };
+            let (stat, content) = match hash_file(&*dir, name) {
+                Ok(Some(hashed)) => hashed,
+                Ok(None) => return Ok(Ok(gone)),
+                Err(error) => return Ok(Err(error)),
+            };
             let content = same_as_known(repo.store(), known.as_ref(), stat.size, content)?;
             (What::File { size: stat.size, content }, stat.mode)
         }
         FileKind::Symlink => {
-            let Ok(pointed) = dir.link_target(name) else { return Ok(gone) };
+            let pointed = match dir.link_target(name) {
+                Ok(pointed) => pointed,
+                Err(error) => return Ok(Err(error)),
+            };
             let target = Kind::Chunk.id_of(&pointed);
             (What::Symlink { size: pointed.len() as u64, target }, 0)
         }
@@ -296,15 +326,15 @@ fn to_edit(
                 Some(tree) => crate::repo::find_entry(repo.store(), &tree, &unstaged.path),
                 None => Ok(None),
             };
-            let Ok(Some(entry)) = entry else { return Ok(gone) };
+            let Ok(Some(entry)) = entry else { return Ok(Ok(gone)) };
             (entry.what, stat.mode)
         }
-        FileKind::Special => return Ok(gone),
+        FileKind::Special => return Ok(Ok(gone)),
     };
     let attributes = unstaged.old.as_ref().and_then(|tracked| tracked.attributes);
     let name = name.to_vec();
     let entry = Entry { name, mode, mtime: Some(stat.mtime), attributes, what };
-    Ok(Edit { path: unstaged.path.clone(), entry: Some(entry) })
+    Ok(Ok(Edit { path: unstaged.path.clone(), entry: Some(entry) }))
 }
 
 /// The id under which a content is known, if it is what was recorded; else the content id.

@@ -2,11 +2,12 @@
 //! not tracked.
 
 use std::collections::HashSet;
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use crate::diff::renames::{self, Difference, Directories, RenameOptions};
 use crate::diff::{self, Change, Status};
-use crate::disk::{FileKind, Stat};
+use crate::disk::{self, Dir, FileKind, Stat};
 use crate::hash::Kind;
 use crate::index::{Known, Listed, Presence, Seen, Tracked, Update};
 use crate::object::{Entry, What};
@@ -14,6 +15,7 @@ use crate::path::{NameError, Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::repo::{Head, Repository, Rules, Working};
 use crate::store::Error as StoreError;
+use crate::worktree::Walker;
 use crate::worktree::record::hash_file;
 use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Visitor};
 
@@ -174,7 +176,7 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
         nested: options.rules.nested.unwrap_or(Nested::Skip),
         boot: repo.disk().boot_id(),
     };
-    let summary =
+    let mut summary =
         scan::scan(&request, &found, monitor).map_err(crate::worktree::record::Error::from)?;
     let mut found = found.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut unstaged = Vec::new();
@@ -193,8 +195,12 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
         {
             kept.push(Kept { open, stat: change.1.stat });
         }
-        judge(&working, change, &mut unstaged, &mut refreshed);
+        let path = change.0.clone();
+        if let Err(error) = judge(&working, change, &mut unstaged, &mut refreshed) {
+            summary.unreadable.push((path, error));
+        }
     }
+    summary.unreadable.sort_by(|a, b| a.0.cmp(&b.0));
     // Of what cannot be looked at nothing is known, not even that its mode alone was changed.
     let unreadable: HashSet<&RepoPath> = summary.unreadable.iter().map(|(path, _)| path).collect();
     unstaged.retain(|change| !unreadable.contains(&change.path));
@@ -389,17 +395,18 @@ fn mode_differs(sub: &scan::Subdirectory) -> bool {
     sub.tracked.as_ref().is_some_and(|tracked| tracked.mode != sub.stat.mode)
 }
 
-/// Decides what a scan left open; content is read only where nothing else tells.
+/// Decides what a scan left open; content is read only where nothing else tells. If it cannot be
+/// read then, nothing is decided.
 fn judge(
     working: &Working<'_>,
     (path, change): (RepoPath, scan::Change),
     unstaged: &mut Vec<Unstaged>,
     refreshed: &mut Vec<(RepoPath, Option<Tracked>)>,
-) {
+) -> io::Result<()> {
     let is_conflict =
         |tracked: &Tracked| matches!(tracked.what, Known::Other(What::Conflict { .. }));
     let status = match change.kind {
-        ChangeKind::Undecided => return,
+        ChangeKind::Undecided => return Ok(()),
         ChangeKind::Added => Status::Added,
         ChangeKind::Deleted => Status::Deleted,
         ChangeKind::TypeChanged | ChangeKind::InTheWay => Status::TypeChanged,
@@ -407,13 +414,13 @@ fn judge(
         ChangeKind::ModeOnly => {
             let is_directory = change.stat.is_some_and(|stat| stat.kind == FileKind::Directory);
             if is_directory && !working.volume.exec_bits {
-                return;
+                return Ok(());
             }
             Status::Modified
         }
         ChangeKind::Unsure => {
             let read_at = working.now();
-            match (&change.tracked, same_content(working, &path, &change)) {
+            match (&change.tracked, same_content(working, &path, &change)?) {
                 (Some(tracked), Some(stat)) => {
                     let mut row = tracked.clone();
                     row.seen = Some(Seen::of(&stat, read_at, &working.volume));
@@ -425,7 +432,7 @@ fn judge(
                         || stat.kind == FileKind::Symlink
                         || stat.mode == tracked.mode;
                     if same_mode {
-                        return;
+                        return Ok(());
                     }
                     Status::Modified
                 }
@@ -434,38 +441,58 @@ fn judge(
         }
     };
     unstaged.push(Unstaged { path, status, old: change.tracked, stat: change.stat });
+    Ok(())
 }
 
-/// The stat of a file whose content turns out to be what the index says; `None` if it differs or
-/// cannot be read.
-fn same_content(working: &Working<'_>, path: &RepoPath, change: &scan::Change) -> Option<Stat> {
-    let (stat, tracked) = (change.stat?, change.tracked.as_ref()?);
-    let (parent, name) = path.split()?;
-    let dir = crate::worktree::Walker::new(working.tree.root.clone()).open(&parent).ok()?;
-    match &tracked.what {
+/// The stat of a file whose content turns out to be what the index says; `None` if it differs, or
+/// went meanwhile.
+fn same_content(
+    working: &Working<'_>,
+    path: &RepoPath,
+    change: &scan::Change,
+) -> io::Result<Option<Stat>> {
+    let Some((parent, name)) = path.split() else { return Ok(None) };
+    let root = working.tree.root.clone();
+    match Walker::new(root).open(&parent).and_then(|dir| same_in(working, &*dir, name, change)) {
+        Err(error) if disk::is_nothing(&error) => Ok(None),
+        same => same,
+    }
+}
+
+/// The same of a file in a directory. What the store does not have is not the same.
+fn same_in(
+    working: &Working<'_>,
+    dir: &dyn Dir,
+    name: &[u8],
+    change: &scan::Change,
+) -> io::Result<Option<Stat>> {
+    let (Some(stat), Some(tracked)) = (change.stat, &change.tracked) else { return Ok(None) };
+    Ok(match &tracked.what {
         Known::File { size, content } if *size == stat.size => {
-            let (stat, id) = hash_file(&*dir, name).ok()??;
+            let Some((stat, id)) = hash_file(dir, name)? else { return Ok(None) };
             let expected = match crate::store::content_kind(*size) {
                 Kind::Chunk => *content,
                 _ => {
-                    let manifest: crate::object::Manifest =
-                        crate::object::Source::object(working.repo.store(), content).ok()?;
+                    let manifest: Result<crate::object::Manifest, _> =
+                        crate::object::Source::object(working.repo.store(), content);
+                    let Ok(manifest) = manifest else { return Ok(None) };
                     manifest.content
                 }
             };
             (stat.size == *size && id == expected).then_some(stat)
         }
         Known::Other(What::Conflict { .. }) => {
-            let conflict = tracked.to_entry()?;
+            let Some(conflict) = tracked.to_entry() else { return Ok(None) };
             let store = working.repo.store();
-            kept::is_shown(store, &*dir, name, &stat, &conflict).ok()?.then_some(stat)
+            let shown = kept::is_shown(store, dir, name, &stat, &conflict);
+            shown.unwrap_or(false).then_some(stat)
         }
         Known::Symlink { target, .. } => {
-            let pointed = dir.link_target(name).ok()?;
+            let pointed = dir.link_target(name)?;
             (Kind::Chunk.id_of(&pointed) == *target).then_some(stat)
         }
         _ => None,
-    }
+    })
 }
 
 /// A directory that is gone is told by what was in it, unless that was nothing.

@@ -60,6 +60,41 @@ fn an_unreadable_directory_is_named_and_is_no_modification() {
     assert!(told.len() == 1 && told[0].starts_with("'small' is left out"), "{told:?}");
 }
 
+/// Nor is a file that cannot be read, though its time says that it may have been changed. One of
+/// another size is known to be.
+#[test]
+fn an_unreadable_file_is_named_and_is_no_modification() {
+    let (disk, repo) = fresh();
+    record(&repo);
+    disk.set_time(Time::from_seconds(1_700_060_000));
+    for closed in [false, true] {
+        disk.write("/w/still", "other\n");
+        disk.write("/w/small/f01", "longer than before\n");
+        for path in ["/w/still", "/w/small/f01"] {
+            if closed { disk.make_closed(path) } else { disk.make_unreadable(path) }
+        }
+        let found = status::run(&repo, &status::Options::default(), &Silent).unwrap();
+        let changed: Vec<&[u8]> = found.unstaged.iter().map(|one| one.path.as_bytes()).collect();
+        assert_eq!(changed, [b"small/f01"]);
+        let named: Vec<&[u8]> = found.unreadable.iter().map(|(path, _)| path.as_bytes()).collect();
+        assert_eq!(named, [b"still"]);
+        // Neither has a place in a difference, and least of all as deleted.
+        let told = Notices::default();
+        let options = diff::Options {
+            old: diff::Side::Index,
+            new: diff::Side::Worktree,
+            paths: Pathspec::all(),
+            rules: Rules::default(),
+        };
+        let mut differs =
+            |change: Change| Err::<(), ops::Error>(ops::Error::NoMatch(change.path.to_string()));
+        diff::run(&repo, &options, &told, &mut differs).unwrap();
+        let told = told.0.into_inner().unwrap();
+        assert!(told.len() == 2 && told[0].starts_with("'still' is left out"), "{told:?}");
+        assert!(told[1].starts_with("'small/f01' is left out"), "{told:?}");
+    }
+}
+
 /// A dry run says what would be recorded where nothing can be written, and writes nothing where it
 /// could.
 #[test]
