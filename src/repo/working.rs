@@ -13,7 +13,7 @@ use std::path::Path;
 use crate::clock::Time;
 use crate::diff;
 use crate::disk::{self, Disk, MemoryDisk};
-use crate::hash::Id;
+use crate::hash::{Id, Kind};
 use crate::index::{self, Base, Index, Presence, Tracked, Update, Updated, Volume};
 use crate::merge::Style;
 use crate::object::tree::Cursor;
@@ -145,6 +145,11 @@ impl Working<'_> {
             return Ok(());
         }
         let store = self.repo.store();
+        let is_known = |tree: Id| tree == Node::empty_id() || store.contains(Kind::Tree, &tree);
+        if !self.index.base().tree.is_none_or(is_known) {
+            // Copied when the journal was, but later: it describes what never came along.
+            return self.rebuild(self.base.tree.unwrap_or_else(Node::empty_id), monitor);
+        }
         let mut places = Places::new(self);
         let mut changes: Vec<(RepoPath, Option<Tracked>)> = Vec::new();
         let (from, to) = (self.index.base().tree, self.base.tree);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use annals::clock::Time;
 use annals::diff::Change;
-use annals::disk::{Disk, MemoryDisk, Survival};
+use annals::disk::{Disk, FileKind, MemoryDisk, Survival};
 use annals::ops::{self, add, cat, commit, diff, init, status};
 use annals::path::{Pathspec, RepoPath};
 use annals::progress::Silent;
@@ -332,4 +332,31 @@ fn small_files_that_change_between_listing_and_reading_are_recorded_as_they_are(
 fn changed(repo: &Repository) -> Vec<RepoPath> {
     let found = status::run(repo, &status::Options::default(), &Silent).unwrap();
     found.unstaged.into_iter().map(|change| change.path).collect()
+}
+
+/// The index of a copy may be newer than its records: it describes what never came along.
+#[test]
+fn an_index_that_describes_what_is_not_there_is_made_anew() {
+    let (disk, repo) = fresh();
+    record(&repo);
+    let before = disk.tree("/w/.annals");
+    disk.write("/w/still", "changed\n");
+    disk.write("/w/more", "more\n");
+    record(&repo);
+    drop(repo);
+    // The index and the working tree are of now, all else is as it was.
+    let state = disk.open(Path::new("/w/.annals")).unwrap();
+    for (name, entry) in disk.tree("/w/.annals") {
+        let is_newer = !before.contains_key(&name) || name.starts_with(b"lookup/");
+        if is_newer && !name.starts_with(b"index/") && entry.kind == FileKind::File {
+            state.remove_file(&name).unwrap();
+        }
+    }
+    let any: Arc<dyn Disk> = Arc::new(disk.clone());
+    let repo = Repository::open(any, Path::new("/w"), env(3)).unwrap();
+    assert_eq!(changed(&repo), [RepoPath::new("still").unwrap()]);
+    let outcome = record(&repo);
+    assert_eq!((outcome.added, outcome.modified, outcome.deleted), (1, 1, 0));
+    assert_eq!(recorded(&repo, "more").unwrap(), b"more\n");
+    assert_eq!(changed(&repo), []);
 }
