@@ -1,5 +1,7 @@
 //! Why a history could not be exchanged with git.
 
+use std::path::PathBuf;
+
 use gix_hash::ObjectId;
 use thiserror::Error as ThisError;
 
@@ -59,6 +61,20 @@ pub enum Error {
         bytes: usize,
         /// What it would be.
         kind: Kind,
+    },
+    /// There is no git repository.
+    #[error("'{}' is no git repository", .0.display())]
+    NoRepository(PathBuf),
+    /// A repository cannot be made where other things are.
+    #[error("'{}' is neither a git repository nor empty", .0.display())]
+    InTheWay(PathBuf),
+    /// A directory cannot be used.
+    #[error("cannot make a git repository of '{}': {source}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// Only a part of the history is there.
     #[error("the git repository is shallow: its history is cut off")]

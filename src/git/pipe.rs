@@ -14,11 +14,16 @@ use std::thread::JoinHandle;
 use bstr::ByteSlice;
 use gix_hash::ObjectId;
 
+use crate::disk::{Dir, Disk, OsDisk};
+
 use super::Error;
 use super::ids::IdMap;
 use super::raw::{self, Type};
 
 const BUFFER: usize = 256 << 10;
+
+/// Stands in a repository until it has been made.
+const UNFINISHED: &[u8] = b"annals-export-unfinished";
 
 /// A git repository.
 #[derive(Clone, Debug)]
@@ -37,6 +42,8 @@ pub struct GitRef {
     pub id: ObjectId,
     /// Of which type that is.
     pub kind: Type,
+    /// It stands for another ref.
+    pub is_symbolic: bool,
 }
 
 /// An object that a history needs.
@@ -51,16 +58,29 @@ pub struct Listed {
 }
 
 impl Git {
-    /// Opens the repository at this path.
+    /// Opens the repository at this path itself, and never one above it, as git would.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        if !seems_one(path) {
+            return Err(Error::NoRepository(path.to_owned()));
+        }
         let mut git = Self { path: path.to_owned(), hash: gix_hash::Kind::Sha1, head: None };
-        let asked = ["rev-parse", "--is-shallow-repository", "--show-object-format"];
+        let asked =
+            ["rev-parse", "--is-shallow-repository", "--show-object-format", "--absolute-git-dir"];
         let answer = git.output(&asked, b"")?;
-        let mut lines = lines(&answer);
-        if lines.next() == Some(b"true") {
+        // The last is a path, which may hold line feeds.
+        let mut lines = answer.splitn(3, |&byte| byte == b'\n');
+        let (shallow, hash, found) = (lines.next(), lines.next(), lines.next());
+        let found = found.and_then(|found| found.strip_suffix(b"\n"));
+        let Some(found) = found.and_then(|found| found.to_path().ok()) else {
+            return Err(git.unexpected(&asked[0], &answer));
+        };
+        if !is_of(path, found) {
+            return Err(Error::NoRepository(path.to_owned()));
+        }
+        if shallow == Some(b"true") {
             return Err(Error::Shallow);
         }
-        git.hash = match lines.next() {
+        git.hash = match hash {
             Some(b"sha1") => gix_hash::Kind::Sha1,
             Some(b"sha256") => gix_hash::Kind::Sha256,
             _ => return Err(git.unexpected(&asked[0], &answer)),
@@ -72,15 +92,43 @@ impl Git {
         Ok(git)
     }
 
-    /// Makes a bare repository that hashes so, and opens it.
-    pub fn make(path: &Path, hash: gix_hash::Kind) -> Result<Self, Error> {
+    /// Whether a repository is to be made at this path: nothing is there, or an empty directory, or
+    /// what an interrupted [`Git::make`] left.
+    pub fn is_to_be_made(path: &Path) -> Result<bool, Error> {
+        let failed = |source| Error::Directory { path: path.to_owned(), source };
+        match OsDisk::new().open(path) {
+            Ok(directory) => {
+                let found = directory.list().map_err(failed)?;
+                Ok(found.is_empty() || found.iter().any(|one| one.name == UNFINISHED))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Makes a bare repository that hashes so and whose HEAD stands for this branch, and opens it.
+    pub fn make(path: &Path, hash: gix_hash::Kind, head: Option<&str>) -> Result<Self, Error> {
+        let failed = |source| Error::Directory { path: path.to_owned(), source };
+        let directory = OsDisk::new().create(path).map_err(failed)?;
+        directory.open_or_create(UNFINISHED, 0o644).map_err(failed)?;
+        // A git that was killed leaves its locks, and the next one would wait for it.
+        for lock in [&b"HEAD.lock"[..], b"config.lock"] {
+            remove(&*directory, lock).map_err(failed)?;
+        }
         let git = Self { path: PathBuf::from("."), hash, head: None };
         let mut command = git.command(&["init", "--quiet", "--bare"]);
         command.arg(format!("--object-format={hash}")).arg(path);
         let mut process = Process::start(&mut command, "init")?;
         process.read_to_end(&mut Vec::new())?;
         process.finish()?;
-        Self::open(path)
+        let mut git = Self::open(path)?;
+        if let Some(head) = head {
+            git.output(&["symbolic-ref", "HEAD", head], b"")?;
+            git.head = Some(head.to_owned());
+        }
+        remove(&*directory, UNFINISHED).map_err(failed)?;
+        Ok(git)
     }
 
     /// How it hashes.
@@ -145,7 +193,7 @@ impl Git {
         Ok(answer)
     }
 
-    /// All refs, but for symbolic ones, in the order of their names.
+    /// All refs, in the order of their names; a symbolic one with what it leads to.
     pub fn refs(&self) -> Result<Vec<GitRef>, Error> {
         let asked = ["for-each-ref", "--format=%(objectname) %(objecttype) %(symref) %(refname)"];
         let answer = self.output(&asked, b"")?;
@@ -159,9 +207,7 @@ impl Git {
             let (Some(id), Some(kind), Some(name)) = (id, kind, name) else {
                 return Err(self.unexpected(&asked[0], line));
             };
-            if symbolic.is_empty() {
-                refs.push(GitRef { name: name.to_vec(), id, kind });
-            }
+            refs.push(GitRef { name: name.to_vec(), id, kind, is_symbolic: !symbolic.is_empty() });
         }
         Ok(refs)
     }
@@ -283,11 +329,6 @@ impl Git {
         self.output(&asked, &input).map(drop)
     }
 
-    /// Makes HEAD stand for this branch.
-    pub fn set_head(&self, branch: &str) -> Result<(), Error> {
-        self.output(&["symbolic-ref", "HEAD", branch], b"").map(drop)
-    }
-
     /// Whether one commit leads to another through parents.
     pub fn is_ancestor(&self, ancestor: &ObjectId, descendant: &ObjectId) -> Result<bool, Error> {
         let asked = ["merge-base", "--is-ancestor", &ancestor.to_string(), &descendant.to_string()];
@@ -335,6 +376,37 @@ impl Git {
         let mut process = Process::start(self.command(&asked).stdin(Stdio::piped()), asked[0])?;
         let input = process.child.stdin.take();
         Ok(Reader { process, hash: self.hash, feeder: None, input })
+    }
+}
+
+/// Whether something at this path is what git takes for a repository.
+fn seems_one(path: &Path) -> bool {
+    let is_one = |path: &Path| {
+        let has_objects = path.join("objects").is_dir() && path.join("refs").is_dir();
+        // That of another working tree has its objects elsewhere.
+        let is_linked = path.join("commondir").is_file();
+        path.join("HEAD").symlink_metadata().is_ok() && (has_objects || is_linked)
+    };
+    let own = path.join(".git");
+    own.is_file() || is_one(&own) || is_one(path)
+}
+
+/// Whether the repository that git found from this directory is the one in it.
+fn is_of(path: &Path, found: &Path) -> bool {
+    let is_found = |path: &Path| match (path.canonicalize(), found.canonicalize()) {
+        (Ok(path), Ok(found)) => path == found,
+        _ => false,
+    };
+    let own = path.join(".git");
+    // A file says where the repository is, and git does not pass over one that is wrong.
+    own.is_file() || is_found(&own) || is_found(path)
+}
+
+/// Removes a file, if it is there.
+fn remove(directory: &dyn Dir, name: &[u8]) -> io::Result<()> {
+    match directory.remove_file(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 

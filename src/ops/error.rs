@@ -139,6 +139,17 @@ pub enum Error {
     /// There is no such branch.
     #[error("there is no branch '{0}'")]
     NoBranch(String),
+    /// The other repository has no such branch.
+    #[error("the git repository has no branch '{0}'")]
+    NoBranchThere(String),
+    /// A branch cannot be moved without the files that belong to it.
+    #[error("cannot move the branch '{name}' there: it is checked out")]
+    CheckedOut {
+        /// Its name.
+        name: String,
+        /// Where it was to go.
+        start: Id,
+    },
     /// There is no such tag.
     #[error("there is no tag '{0}'")]
     NoTag(String),

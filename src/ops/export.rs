@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use gix_hash::ObjectId;
 
-use crate::git::{self, Exporter, Git, LeftOut, Type, Written};
+use crate::git::{self, Exporter, Git, GitRef, LeftOut, Type, Written};
 use crate::hash::{Id, Kind};
 use crate::object::{Commit, Manifest, Source, Tag};
 use crate::progress::{Monitor, Stage};
@@ -22,7 +22,7 @@ use super::import::{BRANCHES, Fate, Patterns, TAGS};
 /// What to export.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The git repository. If there is nothing, a bare one is made.
+    /// The git repository. If there is nothing, or an empty directory, a bare one is made.
     pub target: PathBuf,
     /// Patterns of branch names; all branches and tags if there are none, else these branches and
     /// the tags they lead to.
@@ -63,7 +63,10 @@ impl Outcome {
     /// Whether git has everything that is here.
     pub fn is_complete(&self) -> bool {
         self.left_out.is_empty()
-            && self.refs.iter().all(|one| !matches!(one.fate, Fate::Kept | Fate::InUse))
+            && self
+                .refs
+                .iter()
+                .all(|one| !matches!(one.fate, Fate::Kept | Fate::InUse | Fate::Symbolic))
     }
 }
 
@@ -74,12 +77,20 @@ pub fn run(repo: &Repository, options: &Options, monitor: &dyn Monitor) -> Resul
     monitor.begin(Stage::Exporting, None, None);
     let chosen = chosen(store, options)?;
     let order = parents_first(store, chosen.values())?;
-    let mut outcome = Outcome::default();
-    let git = if options.target.exists() {
-        Git::open(&options.target)?
+    let made = Git::is_to_be_made(&options.target)?;
+    let mut outcome = Outcome { made, ..Outcome::default() };
+    let git = if outcome.made {
+        let hash = order.hash.unwrap_or(gix_hash::Kind::Sha1);
+        let head = match repo.head() {
+            Head::Branch { name, .. } if chosen.contains_key(&name) => Some(name),
+            _ => None,
+        };
+        Git::make(&options.target, hash, head.as_deref())?
     } else {
-        outcome.made = true;
-        Git::make(&options.target, order.hash.unwrap_or(gix_hash::Kind::Sha1))?
+        Git::open(&options.target).map_err(|error| match error {
+            git::Error::NoRepository(path) => git::Error::InTheWay(path),
+            other => other,
+        })?
     };
     let there = git.commits()?;
     let mut known = Exporter::without_writing(store, &git);
@@ -115,7 +126,7 @@ pub fn run(repo: &Repository, options: &Options, monitor: &dyn Monitor) -> Resul
     }
     outcome.objects = exporter.finish()?;
     outcome.left_out = std::mem::take(&mut exporter.left_out);
-    move_refs(repo, &git, &chosen, &ids, options, &mut outcome)?;
+    move_refs(&git, &chosen, &ids, options, &mut outcome)?;
     Ok(outcome)
 }
 
@@ -170,7 +181,9 @@ fn chosen(store: &Store, options: &Options) -> Result<BTreeMap<String, Id>, Erro
             chosen.insert(name, id);
         }
     }
-    patterns.check()?;
+    if let Some(pattern) = patterns.unused() {
+        return Err(Error::NoBranch(pattern.to_owned()));
+    }
     let reached: Option<HashSet<Id>> = match options.branches.is_empty() {
         true => None,
         false => Some(parents_first(store, chosen.values())?.commits.into_iter().collect()),
@@ -253,20 +266,20 @@ fn write_target(
 }
 
 fn move_refs(
-    repo: &Repository,
     git: &Git,
     chosen: &BTreeMap<String, Id>,
     ids: &BTreeMap<&String, (ObjectId, Type)>,
     options: &Options,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
-    let refs: HashMap<Vec<u8>, ObjectId> =
-        git.refs()?.into_iter().map(|one| (one.name, one.id)).collect();
+    let refs: HashMap<Vec<u8>, GitRef> =
+        git.refs()?.into_iter().map(|one| (one.name.clone(), one)).collect();
     let in_use = git.checked_out()?;
     let mut moves = Vec::new();
     for (name, id) in chosen {
         let Some((new, _)) = ids.get(name).copied() else { continue };
-        let old = refs.get(name.as_bytes()).copied();
+        let there = refs.get(name.as_bytes());
+        let old = there.map(|one| one.id);
         let fate = match old {
             None => Fate::New,
             Some(old) if old == new => Fate::Same,
@@ -276,6 +289,12 @@ fn move_refs(
             Some(_) if options.force => Fate::Forced,
             Some(_) => Fate::Kept,
         };
+        // To move it would move the branch it stands for.
+        let is_symbolic = there.is_some_and(|one| one.is_symbolic);
+        let fate = match fate {
+            Fate::Moved | Fate::Forced | Fate::Kept if is_symbolic => Fate::Symbolic,
+            fate => fate,
+        };
         if matches!(fate, Fate::New | Fate::Moved | Fate::Forced) {
             moves.push((name.clone(), old, new));
         }
@@ -283,11 +302,5 @@ fn move_refs(
         outcome.refs.push(RefOutcome { name: name.clone(), id: *id, git, fate });
     }
     git.move_refs(&moves)?;
-    if outcome.made
-        && let Head::Branch { name, .. } = repo.head()
-        && chosen.contains_key(&name)
-    {
-        git.set_head(&name)?;
-    }
     Ok(())
 }

@@ -56,6 +56,8 @@ pub enum Fate {
     Kept,
     /// Its files are checked out somewhere, so it was not moved.
     InUse,
+    /// It stands for another ref there, so it was not moved.
+    Symbolic,
     /// Its name cannot be kept, so it was left out.
     BadName,
     /// It names a tree that only a commit or an annotated tag could keep, so it was left out.
@@ -259,7 +261,9 @@ fn chosen(
             take(one, &mut chosen, &mut refused);
         }
     }
-    patterns.check()?;
+    if let Some(pattern) = patterns.unused() {
+        return Err(Error::NoBranchThere(pattern.to_owned()));
+    }
     if !options.branches.is_empty() {
         let reached: HashSet<Vec<u8>> = git.tags_reached(&tips)?.into_iter().collect();
         tags.retain(|tag| reached.contains(&tag.name));
@@ -295,12 +299,9 @@ impl<'p> Patterns<'p> {
         fits
     }
 
-    /// A pattern that nothing fits is an error.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        match self.0.iter().find(|(_, _, used)| !used) {
-            Some((pattern, ..)) => Err(Error::NoBranch((*pattern).clone())),
-            None => Ok(()),
-        }
+    /// A pattern that nothing fits.
+    pub(super) fn unused(&self) -> Option<&'p str> {
+        self.0.iter().find(|(_, _, used)| !used).map(|(pattern, ..)| pattern.as_str())
     }
 }
 

@@ -120,3 +120,119 @@ fn a_content_that_is_not_here_is_named_and_git_is_left_alone() {
     let back = GitRepository::open(&world.path("back"));
     assert_eq!(back.refs(), Vec::<String>::new());
 }
+
+#[test]
+fn a_repository_above_is_never_taken_for_the_one_that_was_named() {
+    let world = World::with(&["one: a=1"]);
+    let Some(git) = GitRepository::new(&world.path("par")) else { return };
+    git.write("sub/a", "1\n");
+    git.commit("theirs");
+    let before = git.refs();
+    let export = |to: &str| world.run_args(&["export", "git", to]);
+    std::fs::create_dir(world.path("par/out")).unwrap();
+    export("par/out").ok();
+    let out = GitRepository::open(&world.path("par/out"));
+    assert_eq!(out.run(&["log", "--format=%s", "main"]), "one");
+    assert_eq!(out.run(&["symbolic-ref", "HEAD"]), "refs/heads/main");
+    assert!(!world.path("par/out/.git").exists());
+    let said = export("par/sub").fails(128);
+    assert!(said.contains("par/sub' is neither a git repository nor empty"), "{said}");
+    assert!(said.contains("hint: a directory that is empty"), "{said}");
+    assert_eq!(std::fs::read_dir(world.path("par/sub")).unwrap().count(), 1);
+    // What only looks like one makes git look above.
+    std::fs::create_dir_all(world.path("par/odd/.git/objects")).unwrap();
+    std::fs::create_dir_all(world.path("par/odd/.git/refs")).unwrap();
+    std::fs::write(world.path("par/odd/.git/HEAD"), "nonsense\n").unwrap();
+    let said = export("par/odd").fails(128);
+    assert!(said.contains("par/odd' is neither a git repository nor empty"), "{said}");
+    assert_eq!(git.refs(), before);
+    for (from, code) in [("par/sub", 128), ("par/odd", 128), ("par/none", 128)] {
+        let said = world.run_args(&["import", "git", from, "ours"]).fails(code);
+        assert!(said.contains(&format!("{from}' is no git repository\nhint: name the")), "{said}");
+        assert!(!world.path("ours").exists());
+    }
+    // All that is one is still taken: a bare one, the `.git` itself, another working tree.
+    git.run(&["worktree", "add", "-q", "--detach", "../tree"]);
+    for (at, from) in ["par", "par/out", "par/.git", "tree"].iter().enumerate() {
+        world.run_args(&["import", "git", from, &format!("ours{at}")]).ok();
+    }
+}
+
+#[test]
+fn an_export_that_was_killed_while_it_made_the_repository_is_gone_on_with() {
+    let world = World::with(&["one: a=1"]);
+    world.run("switch -q -c other").ok();
+    if GitRepository::new(&world.path("elsewhere")).is_none() {
+        return;
+    }
+    std::fs::remove_dir_all(world.path("elsewhere")).unwrap();
+    let mark = "back/annals-export-unfinished";
+    // Nothing of it, half of it with git's locks, and all of it but for HEAD.
+    for stage in 0..3 {
+        std::fs::create_dir(world.path("back")).unwrap();
+        if stage == 1 {
+            for file in [mark, "back/HEAD.lock", "back/config.lock", "back/hooks/x"] {
+                world.write(file, "");
+            }
+        } else if stage == 2 {
+            GitRepository::with(&world.path("back"), &["--bare", "-b", "main"]).unwrap();
+            world.write(mark, "");
+        }
+        world.run_args(&["export", "git", "back"]).ok();
+        let back = GitRepository::open(&world.path("back"));
+        assert_eq!(back.run(&["fsck", "--strict"]), "", "{stage}");
+        assert_eq!(back.run(&["log", "--format=%s", "HEAD"]), "one", "{stage}");
+        assert_eq!(back.run(&["symbolic-ref", "HEAD"]), "refs/heads/other", "{stage}");
+        assert!(!world.path(mark).exists(), "{stage}");
+        std::fs::remove_dir_all(world.path("back")).unwrap();
+    }
+}
+
+#[test]
+fn a_symbolic_branch_comes_along_and_is_not_moved_over_there() {
+    let world = World::empty();
+    let Some(git) = GitRepository::new(&world.path("theirs")) else { return };
+    git.write("a", "1\n");
+    git.commit("one");
+    git.run(&["symbolic-ref", "refs/heads/alias", "refs/heads/main"]);
+    world.run_args(&["import", "git", "theirs", "ours"]).ok();
+    git.run(&["switch", "-q", "--detach"]);
+    let ours = |args: &[&str]| world.run_in("ours".as_ref(), args);
+    assert_eq!(ours(&["branch"]).ok(), "  alias\n* main\n");
+    assert_eq!(ours(&["log", "--format=%s", "alias"]).ok(), "one\n");
+    assert_eq!(ours(&["export", "git", "../theirs"]).ok(), "Nothing is new\n");
+    ours(&["switch", "-q", "alias"]).ok();
+    world.write("ours/a", "2\n");
+    ours(&["commit", "-q", "-m", "mine"]).ok();
+    let said = ours(&["export", "git", "../theirs", "--force"]).fails(1);
+    assert!(said.contains("refs/heads/alias was not moved: it stands for another"), "{said}");
+    assert_eq!(git.run(&["log", "--format=%s", "main"]), "one");
+    assert_eq!(git.run(&["symbolic-ref", "refs/heads/alias"]), "refs/heads/main");
+}
+
+#[test]
+fn why_an_export_or_import_is_not_complete_is_said_to_the_quiet_too() {
+    let world = World::empty();
+    let Some(git) = GitRepository::new(&world.path("theirs")) else { return };
+    git.write("a", "1\n");
+    git.commit("one");
+    world.run_args(&["import", "git", "theirs", "ours"]).ok();
+    let ours = |args: &[&str]| world.run_in("ours".as_ref(), args);
+    world.write("ours/a", "2\n");
+    ours(&["commit", "-q", "-m", "mine"]).ok();
+    let (out, err) = ours(&["export", "git", "../theirs", "-q"]).ends(1);
+    assert_eq!(out, "");
+    assert!(err.starts_with("warning: refs/heads/main was not moved: its files"), "{err}");
+    git.write("a", "3\n");
+    git.commit("theirs");
+    let (out, err) = ours(&["import", "git", "../theirs", "-q"]).ends(1);
+    assert_eq!(out, "");
+    assert!(err.starts_with("warning: refs/heads/main stands elsewhere here"), "{err}");
+    let said = ours(&["import", "git", "../theirs", "-b", "nosuch"]).fails(128);
+    assert!(
+        said.contains("error: the git repository has no branch 'nosuch'\nhint: `git branch`"),
+        "{said}"
+    );
+    let said = ours(&["export", "git", "../theirs", "-b", "nosuch"]).fails(128);
+    assert!(said.contains("there is no branch 'nosuch'\nhint: `annals branch`"), "{said}");
+}

@@ -162,7 +162,7 @@ fn a_damaged_git_repository_changes_nothing() {
     assert!(said.contains(&blob), "{said}");
     assert_eq!(world.run_in("ours".as_ref(), &["branch"]).ok(), "");
     let none = world.run_args(&["import", "git", "theirs", "ours", "--branches", "x*"]).fails(128);
-    assert!(none.contains("there is no branch 'x*'"), "{none}");
+    assert!(none.contains("the git repository has no branch 'x*'"), "{none}");
 }
 
 /// Versions of some files, in two branches.

@@ -288,6 +288,12 @@ fn of_ops(error: &ops::Error) -> Told {
         ops::Error::NoBranch(_) => {
             Told::new("not-found", error).hint("`annals branch` lists all branches")
         }
+        ops::Error::NoBranchThere(_) => Told::new("not-found", error)
+            .hint("`git branch` in the git repository lists its branches"),
+        ops::Error::CheckedOut { start, .. } => Told::new("current-branch", error).hint(format!(
+            "`annals reset --keep {}` moves it, and the files along",
+            start.short(8)
+        )),
         ops::Error::NoTag(_) => Told::new("not-found", error).hint("`annals tag` lists all tags"),
         ops::Error::Merging { .. } => Told::new("merging", error)
             .hint("`annals commit` records it, `annals merge --abort` takes it back"),
@@ -337,6 +343,12 @@ fn of_git(error: &annals::git::Error) -> Told {
     let told = Told::new("git", error);
     match error {
         Error::Start(_) => told.hint("the program `git` is needed for this"),
+        Error::NoRepository(_) => told.hint(
+            "name the directory that has the `.git`, or a bare repository; none above it is looked for",
+        ),
+        Error::InTheWay(_) => {
+            told.hint("a directory that is empty or not there yet becomes a git repository")
+        }
         Error::Shallow => told.hint("`git fetch --unshallow` there brings the rest"),
         Error::Missing(_) | Error::WrongId(_) | Error::Malformed { .. } => {
             told.hint("`git fsck` there lists everything that is damaged; nothing was changed here")

@@ -32,7 +32,7 @@ enum To {
 /// What came from git gets the ids back that it had. Running it again writes what is new.
 #[derive(Debug, clap::Args)]
 struct GitArgs {
-    /// The git repository; if there is nothing, a bare one is made
+    /// The git repository; if there is nothing, or an empty directory, a bare one is made
     #[arg(value_name = "REPO")]
     target: PathBuf,
     /// Only branches that fit a pattern, and the tags they lead to
@@ -65,12 +65,16 @@ fn tell(context: &Context, outcome: &Outcome, seconds: f64) -> Result<(), Error>
             continue;
         }
         match one.fate {
-            Fate::Kept => context.monitor().notice(&format!(
+            Fate::Kept => context.output().warn(&format!(
                 "{} stands elsewhere there and was left there; `--force` moves it",
                 one.name
             )),
-            Fate::InUse => context.monitor().notice(&format!(
+            Fate::InUse => context.output().warn(&format!(
                 "{} was not moved: its files are checked out there; `git switch --detach` there lets it go",
+                one.name
+            )),
+            Fate::Symbolic => context.output().warn(&format!(
+                "{} was not moved: it stands for another branch there",
                 one.name
             )),
             _ => {}
@@ -86,7 +90,7 @@ fn tell(context: &Context, outcome: &Outcome, seconds: f64) -> Result<(), Error>
         if context.is_json() {
             output.json(&json!({ "path": text_json(path), "left-out": why }))?;
         } else {
-            context.monitor().notice(&format!("{} was left out: {why}", quoted(path)));
+            context.output().warn(&format!("{} was left out: {why}", quoted(path)));
         }
     }
     if context.is_json() {

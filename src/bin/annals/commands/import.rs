@@ -111,17 +111,16 @@ fn tell(context: &Context, outcome: &Outcome, seconds: f64) -> Result<(), Error>
             continue;
         }
         match one.fate {
-            Fate::Kept => context.monitor().notice(&format!(
+            Fate::Kept => context.output().warn(&format!(
                 "{} stands elsewhere here and was left there; `--force` moves it",
                 one.name
             )),
             Fate::BadName => context
-                .monitor()
-                .notice(&format!("{} was left out: its name cannot be kept", one.name)),
-            Fate::OddTree => context.monitor().notice(&format!(
-                "{} was left out: git would not write the tree it names",
-                one.name
-            )),
+                .output()
+                .warn(&format!("{} was left out: its name cannot be kept", one.name)),
+            Fate::OddTree => context
+                .output()
+                .warn(&format!("{} was left out: git would not write the tree it names", one.name)),
             _ => {}
         }
     }
@@ -167,6 +166,7 @@ pub(super) fn word(fate: Fate) -> &'static str {
         Fate::Ahead => "ahead",
         Fate::Kept => "kept",
         Fate::InUse => "in-use",
+        Fate::Symbolic => "symbolic",
         Fate::BadName => "bad-name",
         Fate::OddTree => "odd-tree",
     }
