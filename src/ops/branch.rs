@@ -67,8 +67,11 @@ pub fn create(
     refname::check_branch(name)?;
     let full = format!("{PREFIX}{name}");
     let old = repo.store().target(&full);
-    if old.is_some() && (force == Force::No || current(repo).as_deref() == Some(name)) {
+    if old.is_some() && force == Force::No {
         return Err(exists(name));
+    }
+    if old.is_some() && current(repo).as_deref() == Some(name) {
+        return Err(Error::CheckedOut { name: name.to_owned(), start: *start });
     }
     let edit = RefEdit {
         name: full,

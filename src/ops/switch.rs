@@ -55,6 +55,8 @@ pub struct Outcome {
     pub from: Head,
     /// A branch that was made.
     pub created: Option<String>,
+    /// HEAD is on a branch that was there and began anew.
+    pub replaced: bool,
     /// Files written.
     pub written: u64,
     /// Their bytes.
@@ -109,6 +111,7 @@ fn attempt(
         head: repo.head(),
         from,
         created: goal.created,
+        replaced: goal.replaced,
         written: applied.files,
         bytes: applied.bytes,
         removed: applied.removed,
@@ -124,6 +127,7 @@ struct Goal {
     head: Option<Target>,
     refs: Vec<RefEdit>,
     created: Option<String>,
+    replaced: bool,
     shown: String,
 }
 
@@ -145,6 +149,7 @@ fn goal(repo: &Repository, to: &To, monitor: &dyn Monitor) -> Result<Goal, Error
         head: Some(Target::Symbolic(full)),
         refs: Vec::new(),
         created: None,
+        replaced: false,
     };
     match to {
         To::Branch(name) => {
@@ -176,6 +181,7 @@ fn goal(repo: &Repository, to: &To, monitor: &dyn Monitor) -> Result<Goal, Error
             if old.is_some() && !replace {
                 return Err(Error::Exists { kind: "branch", name: name.clone() });
             }
+            let replaced = old.is_some();
             let commit = match start {
                 Some(start) => Some(revisions::commit(repo, start, monitor)?),
                 None => repo.head().commit(),
@@ -193,7 +199,8 @@ fn goal(repo: &Repository, to: &To, monitor: &dyn Monitor) -> Result<Goal, Error
                 commit,
                 head: Some(Target::Symbolic(full)),
                 refs: refs.into_iter().collect(),
-                created: Some(name.clone()),
+                created: (!replaced).then(|| name.clone()),
+                replaced,
                 shown: name.clone(),
             })
         }
@@ -207,6 +214,7 @@ fn detached(id: Id) -> Goal {
         head: Some(Target::Id(id)),
         refs: Vec::new(),
         created: None,
+        replaced: false,
         shown: id.to_string(),
     }
 }

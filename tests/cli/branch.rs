@@ -45,3 +45,19 @@ fn a_branch_is_not_made_twice_nor_by_a_wrong_name() {
     assert!(world.run("branch -d main").fails(128).contains("it is the current one"));
     assert!(world.run("branch -d nope").fails(128).contains("there is no branch 'nope'"));
 }
+
+#[test]
+fn a_branch_that_is_checked_out_is_not_moved_without_its_files() {
+    let world = World::with(&["one: a=1", "two: a=2"]);
+    let first = world.says("rev-parse --short HEAD~1");
+    let said = world.run("branch -f main HEAD~1").fails(128);
+    assert_eq!(
+        said,
+        format!(
+            "error: cannot move the branch 'main' there: it is checked out\n\
+             hint: `annals reset --keep {first}` moves it, and the files along\n"
+        )
+    );
+    world.run(&format!("reset -q --keep {first}")).ok();
+    assert_eq!(world.says("log --format=%s main"), "one");
+}

@@ -44,3 +44,16 @@ fn a_file_is_brought_back_from_any_revision() {
     world.run("restore --staged a").ok();
     assert_eq!(world.run("status --porcelain").ok(), " M a\n M b\n");
 }
+
+#[test]
+fn a_branch_that_begins_anew_is_not_called_a_new_one() {
+    let world = World::with(&["one: a=1", "two: a=2"]);
+    assert!(world.says("switch -C b HEAD~1").starts_with("Switched to a new branch 'b'"));
+    world.run("switch -q main").ok();
+    assert_eq!(world.says("switch -C b"), "Switched to and reset branch 'b'");
+    assert_eq!(world.says("log -n 1 --format=%s b"), "two");
+    assert!(world.says("switch -C b HEAD~1").starts_with("Reset branch 'b'\n"));
+    let said = world.says("--json switch -C b main");
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&said["created"], &said["replaced"]), (&false.into(), &true.into()));
+}

@@ -69,7 +69,7 @@ fn print(context: &Context, outcome: &Outcome) -> Result<(), Error> {
         return output.json(&json!({
             "branch": branch,
             "commit": outcome.head.commit().as_ref().map(id_json),
-            "created": outcome.created.is_some(),
+            "created": outcome.created.is_some(), "replaced": outcome.replaced,
             "written": outcome.written, "bytes": outcome.bytes, "removed": outcome.removed,
         }));
     }
@@ -77,6 +77,12 @@ fn print(context: &Context, outcome: &Outcome) -> Result<(), Error> {
         (Head::Branch { name, .. }, Some(_)) => {
             format!("Switched to a new branch '{}'", short(name))
         }
+        (Head::Branch { name, .. }, None) if outcome.replaced => match &outcome.from {
+            Head::Branch { name: from, .. } if from == name => {
+                format!("Reset branch '{}'", short(name))
+            }
+            _ => format!("Switched to and reset branch '{}'", short(name)),
+        },
         (Head::Branch { .. }, None) if outcome.head == outcome.from => {
             "This is where you are already".to_owned()
         }
