@@ -123,7 +123,15 @@ fn a_graph_shows_how_commits_follow_each_other() {
     let text = world.says("log --graph --oneline --decorate=no --all --date-order -- c");
     assert!(text.starts_with("* ") && text.lines().count() == 1, "{text}");
     world.run("log --graph --reverse").fails(129);
-    world.run("log --graph --json").fails(129);
+    // The graph is for eyes: programs get the same commits in the same order.
+    let json = world.says("--json log --graph left");
+    let subject =
+        |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["message"].clone();
+    assert_eq!(
+        json.lines().map(subject).collect::<Vec<_>>(),
+        ["left", "on side\n", "on main\n", "base\n"]
+    );
+    assert_eq!(world.says("log --graph --json left"), json);
 }
 
 #[test]
@@ -161,4 +169,21 @@ fn commits_are_chosen_by_refs_and_ordered_as_asked() {
     let full = world.says("log --oneline --decorate=full -1 main");
     assert!(full.contains("(tag: refs/tags/v1, refs/heads/main)"), "{full}");
     assert!(!world.says("log --oneline --no-decorate -1 main").contains("main)"));
+}
+
+#[test]
+fn a_limit_below_zero_is_none_and_an_empty_word_is_refused() {
+    let world = three();
+    let all = world.says("log --oneline");
+    assert_eq!(all.lines().count(), 3);
+    assert_eq!(world.says("log --oneline -n -1"), all);
+    assert_eq!(world.says("log --oneline --max-count=-1"), all);
+    assert_eq!(world.says("log --oneline -n 0"), "");
+    for args in [&["log", ""][..], &["log", "--", ""], &["log", "HEAD", ""], &["diff", ""]] {
+        let said = world.run_args(args).fails(129);
+        assert!(
+            said.starts_with("error: '' is neither a revision nor a path\nhint: `.`"),
+            "{said}"
+        );
+    }
 }

@@ -263,6 +263,11 @@ impl Context {
         most: usize,
     ) -> Result<Words, Error> {
         let repo = self.repository()?;
+        // Joined to a directory it would mean all that is in it.
+        if words.iter().chain(paths).any(|word| word.is_empty()) {
+            let text = "'' is neither a revision nor a path".to_owned();
+            return Err(Error::Usage { text, hint: Some("`.` means this directory".to_owned()) });
+        }
         let mut split = Words::default();
         // After `--` there may be nothing, and still all words before it are revisions.
         let is_told = !paths.is_empty() || std::env::args_os().any(|word| word == "--");

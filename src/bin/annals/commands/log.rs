@@ -32,8 +32,8 @@ pub(crate) struct Args {
     #[arg(last = true, value_name = "PATHS")]
     paths: Vec<OsString>,
     /// Show at most so many
-    #[arg(short = 'n', long = "max-count", value_name = "NUMBER")]
-    limit: Option<u64>,
+    #[arg(short = 'n', long = "max-count", value_name = "NUMBER", allow_negative_numbers = true)]
+    limit: Option<i64>,
     /// Leave out so many first
     #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
     skip: u64,
@@ -80,7 +80,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "GLOB", num_args = 0..=1, require_equals = true)]
     tags: Option<Option<String>>,
     /// Draw beside it how commits follow each other
-    #[arg(long, conflicts_with_all = ["reverse", "json"])]
+    #[arg(long, conflicts_with = "reverse")]
     graph: bool,
     /// No commit before those that follow it, one line of work after the other
     #[arg(long)]
@@ -122,7 +122,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     };
     let format = if args.oneline { Some("oneline") } else { args.format.as_deref() };
     let pretty = Pretty::new(context, format, args.date.as_deref(), names)?;
-    if args.graph {
+    // What programs read has the parents of each commit, and no drawing.
+    if args.graph && !context.is_json() {
         return graph(context, args, &options, &pretty, &paths);
     }
     let mut is_first = true;
@@ -234,7 +235,9 @@ fn followed_path(paths: &Pathspec) -> Result<RepoPath, Error> {
 
 fn options(context: &Context, args: &Args) -> Result<(log::Options, Pathspec), Error> {
     let repo = context.repository()?;
-    let (mut limit, mut words) = (args.limit, Vec::new());
+    // As in git, a limit below zero is none.
+    let given = args.limit.and_then(|limit| u64::try_from(limit).ok());
+    let (mut limit, mut words) = (given, Vec::new());
     for word in &args.words {
         match word.to_str().and_then(|word| word.strip_prefix('-')?.parse().ok()) {
             Some(number) => limit = Some(number),
