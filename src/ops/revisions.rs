@@ -15,14 +15,18 @@ use super::Error;
 pub use crate::history::revision::{Found, RevisionSet};
 
 /// What `text` means.
-pub fn find(repo: &Repository, text: &str, monitor: &dyn Monitor) -> Result<Found, Error> {
+pub fn find(
+    repo: &Repository,
+    text: impl AsRef<[u8]>,
+    monitor: &dyn Monitor,
+) -> Result<Found, Error> {
     find_as(repo, text, Wanted::Any, monitor)
 }
 
 /// What `text` means to somebody who wants this.
 pub fn find_as(
     repo: &Repository,
-    text: &str,
+    text: impl AsRef<[u8]>,
     wanted: Wanted,
     monitor: &dyn Monitor,
 ) -> Result<Found, Error> {
@@ -42,7 +46,7 @@ pub fn tree(repo: &Repository, text: &str, monitor: &dyn Monitor) -> Result<Id, 
 /// The commits that several words mean together: `A`, `^A`, `A..B`, `--all`.
 pub fn set(
     repo: &Repository,
-    words: &[String],
+    words: &[impl AsRef<[u8]>],
     monitor: &dyn Monitor,
 ) -> Result<RevisionSet, Error> {
     StoredGraph::ask(repo.store(), |graph| {

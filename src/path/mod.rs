@@ -269,10 +269,53 @@ pub fn quoted(path: &[u8]) -> String {
     shown
 }
 
+/// The path that is shown so, if that is how [`quoted`] or git shows one in quotes.
+pub fn unquoted(shown: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = shown.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let mut path = Vec::new();
+    while let [first, after @ ..] = rest {
+        let (byte, left) = match (first, after) {
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', left @ ..]) => {
+                ((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'), left)
+            }
+            (b'\\', [letter, left @ ..]) => {
+                let byte = match letter {
+                    b'"' | b'\\' => *letter,
+                    b'n' => b'\n',
+                    b't' => b'\t',
+                    b'r' => b'\r',
+                    b'a' => 0x07,
+                    b'b' => 0x08,
+                    b'v' => 0x0b,
+                    b'f' => 0x0c,
+                    _ => return None,
+                };
+                (byte, left)
+            }
+            (b'\\' | b'"', _) => return None,
+            (other, left) => (*other, left),
+        };
+        path.push(byte);
+        rest = left;
+    }
+    Some(path)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_in_quotes_is_read_as_what_it_was() {
+        for path in [&b"\xff"[..], b"a\"b\\c", b"\n\t\r\x01\x7f", "\u{fc}\u{85}\n".as_bytes()] {
+            assert_eq!(unquoted(quoted(path).as_bytes()).unwrap(), path, "{}", quoted(path));
+        }
+        assert_eq!(unquoted(br#""\a\v\303\274""#).unwrap(), b"\x07\x0b\xc3\xbc");
+        for not in [&br#"a"#[..], br#"""#, br#""a"b""#, br#""\""#, br#""\400""#, br#""\x""#] {
+            assert_eq!(unquoted(not), None, "{}", not.escape_ascii());
+        }
+    }
 
     #[test]
     fn every_spelling_of_the_state_directory_is_refused() {

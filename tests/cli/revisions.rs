@@ -1,5 +1,7 @@
 //! `annals rev-parse`, and revisions wherever they are typed.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::support::World;
@@ -65,4 +67,52 @@ fn where_the_repository_is_can_be_asked() {
     assert_eq!(said, format!("{}\nd/\n", top.display()));
     assert_eq!(world.says("rev-parse --is-bare-repository"), "false");
     assert!(world.says("rev-parse --state-dir").ends_with("/.annals"));
+}
+
+#[test]
+fn a_name_that_is_not_text_is_said_as_it_is_or_as_it_is_shown() {
+    let world = World::with(&["one: a=1"]);
+    let raw = OsStr::from_bytes(b"d\xff");
+    std::fs::write(world.path("").join(raw), "bytes\n").unwrap();
+    world.write("\"d\\377\"", "real quotes\n");
+    world.commit("two");
+    let id = world.says("rev-parse HEAD:a");
+    let run = |verb: &[&str], object: &[u8]| {
+        let output = world.command(verb).arg(OsStr::from_bytes(object)).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        (output.status.code().unwrap(), said, String::from_utf8(output.stderr).unwrap())
+    };
+    assert_ne!(run(&["rev-parse"], b"HEAD:d\xff").1.trim(), id);
+    for verb in ["cat", "show"] {
+        assert_eq!(run(&[verb], b"HEAD:d\xff").1, "bytes\n", "{verb}");
+        assert_eq!(run(&[verb], b":d\xff").1, "bytes\n", "{verb}");
+        // What has such quotes in its name goes first.
+        assert_eq!(run(&[verb], br#"HEAD:"d\377""#).1, "real quotes\n", "{verb}");
+    }
+    std::fs::remove_file(world.path("\"d\\377\"")).unwrap();
+    world.commit("three");
+    assert!(world.says("ls").contains(r#""d\377""#));
+    for verb in ["cat", "show"] {
+        assert_eq!(run(&[verb], br#"HEAD:"d\377""#).1, "bytes\n", "{verb}");
+        assert_eq!(run(&[verb], br#":"d\377""#).1, "bytes\n", "{verb}");
+    }
+    for verb in [&["rev-parse"][..], &["cat-object"], &["--json", "rev-parse"]] {
+        let (code, said, _) = run(verb, b"HEAD:d\xff");
+        assert_eq!(code, 0, "{verb:?}");
+        let quoted = run(verb, br#"HEAD:"d\377""#).1;
+        assert!(quoted == said || verb[0] == "--json", "{verb:?}: {quoted}{said}");
+    }
+    let (code, _, said) = run(&["cat"], b"HEAD:e\xff");
+    assert_eq!(code, 128);
+    assert!(said.starts_with(r#"error: '"e\377"' does not exist in 'HEAD'"#), "{said}");
+    assert!(run(&["cat"], b"e\xff").2.contains("it is not UTF-8"));
+}
+
+#[test]
+fn a_move_that_never_was_is_said_of_head_by_its_name() {
+    let world = World::with(&["one: a=1"]);
+    let said = world.run("rev-parse HEAD@{99}").fails(128);
+    assert!(said.contains("of 'HEAD' the journal has"), "{said}");
+    let (_, said) = world.run("rev-parse HEAD@{2001-01-01}").ends(0);
+    assert!(said.contains("the journal of 'HEAD' does not go back"), "{said}");
 }

@@ -31,7 +31,7 @@ pub enum Warning {
     },
     /// The journal of a ref does not go back to the date asked for; its oldest value was taken.
     LogTooShort {
-        /// The full name of the ref.
+        /// The full name of the ref, or HEAD.
         name: String,
         /// The oldest move, in seconds since 1970.
         seconds: i64,
@@ -232,7 +232,7 @@ pub enum Error<E: std::error::Error + 'static> {
     NoMove {
         /// What was asked.
         asked: String,
-        /// The full name of the ref.
+        /// The full name of the ref, or HEAD.
         name: String,
         /// How many there were.
         has: usize,
@@ -242,7 +242,7 @@ pub enum Error<E: std::error::Error + 'static> {
     NotThen {
         /// What was asked.
         asked: String,
-        /// The full name of the ref.
+        /// The full name of the ref, or HEAD.
         name: String,
     },
     /// What stands in `@{…}` is not a date.

@@ -86,7 +86,7 @@ impl<N: Names> Revisions<'_, N> {
                 return Ok(Place { object: place.object, ..Place::default() });
             }
             _ => {
-                let (name, has) = (name.clone(), moves.len());
+                let (name, has) = (self.shown(name), moves.len());
                 return Err(Error::NoMove { asked: asked.into(), name, has });
             }
         };
@@ -113,7 +113,7 @@ impl<N: Names> Revisions<'_, N> {
             return Ok(Place { object: place.object, ..Place::default() });
         };
         let seconds = oldest.time.seconds;
-        self.warn(Warning::LogTooShort { name: name.clone(), seconds });
+        self.warn(Warning::LogTooShort { name: self.shown(name), seconds });
         match &oldest.old {
             Some(old) => self.past(asked, name, Some(old.clone()), oldest.number.saturating_sub(1)),
             None => self.past(asked, name, oldest.new.clone(), oldest.number),
@@ -147,6 +147,14 @@ impl<N: Names> Revisions<'_, N> {
                 },
             };
         }
-        Err(Error::NotThen { asked: asked.into(), name: name.into() })
+        Err(Error::NotThen { asked: asked.into(), name: self.shown(name) })
+    }
+
+    /// A ref as people call it: where the HEAD of a working tree is kept is nobody's business.
+    fn shown(&self, name: &str) -> String {
+        match self.names.head_name() {
+            Some(head) if head == name => "HEAD".to_owned(),
+            _ => name.to_owned(),
+        }
     }
 }

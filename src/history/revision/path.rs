@@ -4,7 +4,7 @@ use crate::hash::{Id, Kind};
 use crate::history::Names;
 use crate::object::tree::find;
 use crate::object::{Entry, What};
-use crate::path::RepoPath;
+use crate::path::{RepoPath, unquoted};
 use crate::store::content_kind;
 
 use super::{Error, Found, Revisions};
@@ -58,8 +58,14 @@ impl<N: Names> Revisions<'_, N> {
         }
         match found {
             Some(entry) => at_path(asked, path, entry),
+            // A name that really has quotes around it goes first.
             None => {
-                let revision = asked.split(':').next().unwrap_or_default().to_owned();
+                if let Some(plain) = unquoted(raw) {
+                    return self.in_tree(asked, root, &plain);
+                }
+                // All of it is shown in quotes if the path has to be.
+                let plain = asked.strip_prefix('"').unwrap_or(asked);
+                let revision = plain.split(':').next().unwrap_or_default().to_owned();
                 Err(Error::NoPath { asked: asked.into(), path, revision })
             }
         }
@@ -75,7 +81,10 @@ impl<N: Names> Revisions<'_, N> {
         let path = self.typed_path(asked, raw)?;
         match self.names.tracked(&path, stage)? {
             Some(entry) => at_path(asked, path, entry),
-            None => Err(Error::NotTracked { asked: asked.into(), path, stage }),
+            None => match unquoted(raw) {
+                Some(plain) => self.in_index(asked, stage, &plain),
+                None => Err(Error::NotTracked { asked: asked.into(), path, stage }),
+            },
         }
     }
 }

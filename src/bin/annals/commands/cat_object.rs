@@ -1,5 +1,6 @@
 //! `annals cat-object`.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use annals::diff::text::git_mode;
@@ -19,7 +20,7 @@ use crate::report::Error;
 pub(crate) struct Args {
     /// Ids or revisions
     #[arg(value_name = "ID", required = true)]
-    objects: Vec<String>,
+    objects: Vec<OsString>,
     /// Print only its kind
     #[arg(long = "type", short = 't', conflicts_with_all = ["size", "raw"])]
     kind: bool,
@@ -37,7 +38,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     }
     let (repo, output) = (context.repository()?, context.output());
     for text in &args.objects {
-        let found = revisions::find(repo, text, context.monitor())?;
+        let found = revisions::find(repo, text.as_encoded_bytes(), context.monitor())?;
         let (id, kind) = (found.id, found.kind);
         let mut value = json!({ "id": id_json(&id), "kind": kind.name() });
         if args.kind {

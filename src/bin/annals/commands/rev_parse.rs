@@ -1,9 +1,11 @@
 //! `annals rev-parse`.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use annals::history::revision::is_set;
 use annals::ops::{branch, revisions};
+use annals::path::quoted;
 
 use serde_json::{Value, json};
 
@@ -16,7 +18,7 @@ use crate::report::{Error, NO};
 pub(crate) struct Args {
     /// Revisions and ranges
     #[arg(value_name = "REV")]
-    revisions: Vec<String>,
+    revisions: Vec<OsString>,
     /// What all refs and HEAD mean
     #[arg(long)]
     all: bool,
@@ -104,20 +106,25 @@ fn print(context: &Context, args: &Args) -> Result<(), Error> {
     let repo = context.repository()?;
     let output = context.output();
     let refs = [("--all", args.all), ("--branches", args.branches), ("--tags", args.tags)];
-    let refs = refs.into_iter().filter(|(_, is_asked)| *is_asked).map(|(word, _)| word.to_owned());
+    let refs =
+        refs.into_iter().filter(|(_, is_asked)| *is_asked).map(|(word, _)| OsString::from(word));
     for text in &refs.chain(args.revisions.iter().cloned()).collect::<Vec<_>>() {
+        let bytes = text.as_encoded_bytes();
         if args.abbrev_ref {
-            let name = match (text.as_str(), branch::current(repo)) {
-                ("HEAD" | "@", Some(name)) => name,
-                ("HEAD" | "@", None) => "HEAD".to_owned(),
-                (text, _) => {
-                    let found = revisions::find(repo, text, context.monitor())?;
-                    let name = found.full_name.unwrap_or_else(|| text.to_owned());
-                    name.strip_prefix("refs/heads/").unwrap_or(text).to_owned()
+            let name = match (text.to_str(), branch::current(repo)) {
+                (Some("HEAD" | "@"), Some(name)) => name,
+                (Some("HEAD" | "@"), None) => "HEAD".to_owned(),
+                _ => {
+                    let found = revisions::find(repo, bytes, context.monitor())?;
+                    let branch = found
+                        .full_name
+                        .as_deref()
+                        .and_then(|name| name.strip_prefix("refs/heads/"));
+                    branch.map_or_else(|| quoted(bytes), str::to_owned)
                 }
             };
             match context.is_json() {
-                true => output.json(&json!({ "revision": text, "name": name }))?,
+                true => output.json(&json!({ "revision": text_json(bytes), "name": name }))?,
                 false => output.line(name)?,
             }
             continue;
@@ -129,16 +136,17 @@ fn print(context: &Context, args: &Args) -> Result<(), Error> {
         let tell = |id: &annals::hash::Id, is_excluded: bool| {
             let id = shown(id);
             if context.is_json() {
-                let value = json!({ "revision": text, "id": id, "excluded": is_excluded });
+                let value =
+                    json!({ "revision": text_json(bytes), "id": id, "excluded": is_excluded });
                 return output.json(&value);
             }
             output.line(if is_excluded { format!("^{id}") } else { id })
         };
-        if args.verify || !is_set(text.as_bytes()) {
-            tell(&revisions::find(repo, text, context.monitor())?.id, false)?;
+        if args.verify || !is_set(bytes) {
+            tell(&revisions::find(repo, bytes, context.monitor())?.id, false)?;
             continue;
         }
-        let range = revisions::set(repo, std::slice::from_ref(text), context.monitor())?;
+        let range = revisions::set(repo, &[bytes], context.monitor())?;
         range.include.iter().try_for_each(|id| tell(id, false))?;
         range.exclude.iter().try_for_each(|id| tell(id, true))?;
     }

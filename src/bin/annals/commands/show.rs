@@ -1,11 +1,12 @@
 //! `annals show`.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use annals::hash::{Id, Kind};
 use annals::object::Tag;
 use annals::ops::{cat, inspect, log, ls, revisions, tag};
-use annals::path::{Pathspec, RepoPath};
+use annals::path::{Pathspec, RepoPath, quoted};
 use serde_json::json;
 
 use crate::context::Context;
@@ -21,7 +22,7 @@ use super::changes::Format;
 pub(crate) struct Args {
     /// What to show (default: the current commit)
     #[arg(value_name = "REV|REV:PATH")]
-    objects: Vec<String>,
+    objects: Vec<OsString>,
     /// Show each commit on one line
     #[arg(long)]
     oneline: bool,
@@ -43,13 +44,15 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     context.page()?;
     let format = if args.oneline { Some("oneline") } else { args.format.as_deref() };
     let pretty = Pretty::new(context, format, args.date.as_deref(), log::decorations(repo)?)?;
-    let head = ["HEAD".to_owned()];
+    let head = ["HEAD".into()];
     let objects = if args.objects.is_empty() { &head[..] } else { &args.objects[..] };
     for (number, text) in objects.iter().enumerate() {
         if number > 0 && !context.is_json() {
             context.output().line("")?;
         }
+        let text = text.as_encoded_bytes();
         let found = revisions::find(repo, text, context.monitor())?;
+        let text = quoted(text);
         match found.path {
             Some((path, entry)) if !entry.is_directory() && context.is_json() => {
                 let mut value = entry_json(&entry);
@@ -57,10 +60,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
                 context.output().json(&value)?;
             }
             Some((_, entry)) if !entry.is_directory() => {
-                let text = text.clone();
                 copy(context, &cat::Options::Entry { text, entry })?;
             }
-            _ => object(context, args, &pretty, text, found.id, found.kind)?,
+            _ => object(context, args, &pretty, &text, found.id, found.kind)?,
         }
     }
     Ok(ExitCode::SUCCESS)
