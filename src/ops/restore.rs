@@ -144,6 +144,7 @@ fn unstage(
     if edits.is_empty() {
         return Ok(());
     }
+    let edits = staging::keeping_recorded(repo.store(), &now, &goal, edits, |_| true)?;
     let batch = Batch::begin(repo.store())?;
     let tree = staging::tree_with(&batch, Some(&now), edits)?;
     let staged = (tree != base).then_some((tree, base));

@@ -95,6 +95,10 @@ fn attempt(
     }
     let edits: Vec<Edit> =
         steps.iter().map(|step| Edit { path: step.path.clone(), entry: None }).collect();
+    // What was recorded empty is not removed with what was to be in it, unless it is named.
+    let recorded = working.head_tree.unwrap_or_else(Node::empty_id);
+    let is_left = |path: &RepoPath| !options.paths.matches(path);
+    let edits = staging::keeping_recorded(repo.store(), &now, &recorded, edits, is_left)?;
     let batch = Batch::begin(repo.store())?;
     let tree = staging::tree_with(&batch, Some(&now), edits)?;
     let verb = if options.cached { "rm --cached" } else { "rm" };

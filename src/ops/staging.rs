@@ -1,5 +1,7 @@
 //! From what was recorded to a tree.
 
+use std::collections::BTreeSet;
+
 use crate::diff;
 use crate::hash::Id;
 use crate::index::Tracked;
@@ -37,6 +39,39 @@ pub(super) fn tree_with(
 /// that decides of a merge under way.
 pub(super) fn publish(
     working: &Working<'_>,
+/// Removals from the tree `now`, with the directories above them that `recorded` has: one that was
+/// recorded empty stays when the only file that was staged in it goes, and is not itself removed.
+pub(super) fn keeping_recorded(
+    store: &Store,
+    now: &Id,
+    recorded: &Id,
+    mut edits: Vec<Edit>,
+    mut may_stay: impl FnMut(&RepoPath) -> bool,
+) -> Result<Vec<Edit>, Error> {
+    let mut looked_at: BTreeSet<RepoPath> = edits.iter().map(|edit| edit.path.clone()).collect();
+    let mut kept = Vec::new();
+    for edit in edits.iter().filter(|edit| edit.entry.is_none()) {
+        let mut path = edit.path.clone();
+        while let Some((parent, _)) = path.split() {
+            if parent.is_root() || !looked_at.insert(parent.clone()) {
+                break;
+            }
+            let here = crate::repo::find_entry(store, now, &parent)?.filter(Entry::is_directory);
+            if here.is_some()
+                && may_stay(&parent)
+                && crate::repo::find_entry(store, recorded, &parent)?
+                    .is_some_and(|entry| entry.is_directory())
+            {
+                kept.push(Edit { path: parent.clone(), entry: here });
+            }
+            path = parent;
+        }
+    }
+    edits.extend(kept);
+    edits.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(edits)
+}
+
     verb: &str,
     actor: &Person,
     tree: Id,
