@@ -1,5 +1,6 @@
 //! How every command begins that changes what is recorded, staged or in the working tree.
 
+use crate::disk;
 use crate::progress::Monitor;
 use crate::repo::{Person, Repository, Rules};
 use crate::store::Error as StoreError;
@@ -23,7 +24,26 @@ pub(super) fn run<T>(
     with_sound_index(repo, rules, monitor, finish)?;
     let _lock = pending::lock(repo)?;
     repo.store().refresh()?;
+    renew_worktree_file(repo)?;
     with_sound_index(repo, rules, monitor, attempt)
+}
+
+/// Makes the file with the working tree's id anew if it is lost or damaged and the journal knows
+/// the id: it alone tells several working trees apart.
+fn renew_worktree_file(repo: &Repository) -> Result<(), Error> {
+    let Ok(worktree) = repo.worktree() else { return Ok(()) };
+    let store = repo.store();
+    let text = format!("{}\n", crate::hash::hex(&worktree.id));
+    // One that is too long to be read is damaged, too.
+    let found = store.read_file("worktree", 4096).ok().flatten();
+    let is_known = store.target(&repo.head_name()).is_some();
+    if is_known && found.as_deref() != Some(text.as_bytes()) {
+        let random = store.env().random.four();
+        disk::replace(&**store.dir(), b"worktree", random, text.as_bytes()).map_err(|source| {
+            StoreError::Io { action: "write", path: "worktree".into(), source }
+        })?;
+    }
+    Ok(())
 }
 
 /// Runs a command, and once more with the index made anew if that is found to be damaged on the

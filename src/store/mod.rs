@@ -60,6 +60,10 @@ const STATE_EVERY: u64 = 32;
 /// So many lines of its own in the cached state are little: they may be written each time.
 const LITTLE: usize = 256;
 
+/// What is said of a store without a record.
+const JOURNAL_GONE: &str =
+    "the journal is gone: packs are there, and no record says what is in them or where refs point";
+
 /// An open store.
 #[derive(Debug)]
 pub struct Store {
@@ -142,6 +146,9 @@ impl Store {
             is_held: AtomicBool::new(false),
             adoption: Mutex::default(),
         };
+        if store.is_journal_gone()? {
+            store.notice(JOURNAL_GONE.to_owned());
+        }
         store.fall_back_if_copied()?;
         store.cover()?;
         let state = store.state();
@@ -345,6 +352,20 @@ impl Store {
             .and_then(|file| file.write_at(text.as_bytes(), 0))
             .and_then(|()| self.dir.rename(beside.as_bytes(), &*self.dir, STATE.as_bytes()));
         Ok(())
+    }
+
+    /// Whether packs lie here and no record says anything: every store has records before it has
+    /// packs, so they were removed, or did not come along.
+    fn is_journal_gone(&self) -> Result<bool, Error> {
+        if self.state().number > 0 || !self.state().damage.is_empty() {
+            return Ok(false);
+        }
+        for class in Class::ALL {
+            if !self.pack_files(class)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The files below `packs/CLASS`, as paths.

@@ -294,7 +294,11 @@ impl Store {
     fn begins_anew(&self, state: &State) -> bool {
         let identity = self.identity();
         identity.incarnation != state.incarnation
-            || Identity::place(&*self.dir).is_ok_and(|place| place != identity.place)
+            || match Identity::place(&*self.dir) {
+                Ok(place) => place != identity.place,
+                // The file is lost: it is made anew with the incarnation.
+                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            }
     }
 
     fn published(&self, publication: Publication, record: Record) -> Result<Arc<State>, Error> {

@@ -6,6 +6,7 @@ mod commit;
 mod config;
 mod diff;
 mod follow;
+mod fsck;
 mod json;
 mod kept;
 mod log;

@@ -100,6 +100,12 @@ impl Store {
     /// Looks for traces of records that are no longer there: whoever loses the newest records sees
     /// only an older store.
     pub fn check_for_lost_records(&self, report: &mut dyn FnMut(Finding)) -> Result<(), Error> {
+        // No store is ever like this by itself, whatever was interrupted: that is an error.
+        if self.is_journal_gone()? {
+            let gone = Finding::error("E_JOURNAL_GONE", Damage::Journal, super::JOURNAL_GONE);
+            report(gone.in_file("journal"));
+            return Ok(());
+        }
         let state = self.state();
         // No error: a record that was seen and never became durable leaves the same traces.
         let lost = |text: String| Finding::warning("W_JOURNAL_SHORT", text);
