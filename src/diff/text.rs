@@ -131,6 +131,9 @@ pub fn patch_from(
     options: Options,
 ) -> Vec<Line> {
     let mut lines = Vec::new();
+    if [old.entry, new.entry].into_iter().flatten().any(is_conflict) {
+        return with_conflict(path, old, new, options);
+    }
     // Something that became something else is removed and made anew, as git has it.
     if let (Some(was), Some(is)) = (old.entry, new.entry)
         && git_type(was) != git_type(is)
@@ -201,6 +204,32 @@ pub fn patch_from(
 /// A conflict is a file that nobody has decided on.
 fn is_like_a_file(entry: &Entry) -> bool {
     matches!(entry.what, What::File { .. } | What::Conflict { .. })
+}
+
+fn is_conflict(entry: &Entry) -> bool {
+    matches!(entry.what, What::Conflict { .. })
+}
+
+/// What a change from or to a recorded conflict looks like. Git has no such thing, so this must not
+/// be taken for a patch: hunks without the names of files are refused by whatever applies patches.
+fn with_conflict(path: &RepoPath, old: Side<'_>, new: Side<'_>, options: Options) -> Vec<Line> {
+    let what = match (old.entry.is_some_and(is_conflict), new.entry.is_some_and(is_conflict)) {
+        (true, true) => "recorded conflicts on both sides",
+        (true, false) if new.entry.is_none() => "a recorded conflict, which goes",
+        (true, false) => "a recorded conflict before",
+        (false, _) if old.entry.is_none() => "a recorded conflict, which is new",
+        (false, _) => "a recorded conflict after",
+    };
+    let name = quoted(path.as_bytes());
+    let text = format!("diff --conflict {name}: {what}; this is no patch");
+    let mut lines = vec![Line { mark: Mark::Header, bytes: text.into() }];
+    if old.body.is_opaque() || new.body.is_opaque() {
+        let text = "What it shows is binary, or not here";
+        lines.push(Line { mark: Mark::Header, bytes: text.into() });
+        return lines;
+    }
+    lines.extend(hunks(old.body.bytes(), new.body.bytes(), options).into_iter().flatten());
+    lines
 }
 
 fn git_type(entry: &Entry) -> &'static str {

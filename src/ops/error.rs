@@ -191,6 +191,9 @@ pub enum Error {
         /// The files.
         paths: Vec<RepoPath>,
     },
+    /// No conflict is where one was to be decided.
+    #[error("'{0}' is not in conflict")]
+    NotInConflict(String),
     /// A conflict is recorded where a version is wanted.
     #[error("{} not decided there", are(paths))]
     Undecided {

@@ -284,6 +284,39 @@ fn beside_of(
     }
 }
 
+/// What should stand beside a conflict of what the index describes and does not: somebody removed
+/// it.
+pub(super) fn gone_beside(
+    working: &Working<'_>,
+    path: &RepoPath,
+    entry: &Entry,
+) -> Result<Vec<RepoPath>, Error> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    let mut gone = Vec::new();
+    for (place, _) in beside_of(working, working.base.tree.as_ref(), path, entry)? {
+        let Some((parent, name)) = place.split() else { continue };
+        if walker.open(&parent).and_then(|dir| dir.stat(name)).is_err() {
+            gone.push(place);
+        }
+    }
+    Ok(gone)
+}
+
+/// The conflicts beside which something is gone. Looks through the whole tree, where there may be
+/// any at all.
+pub(super) fn incomplete(working: &Working<'_>) -> Result<Vec<RepoPath>, Error> {
+    if !working.repo.store().state().required.contains_key(CONFLICTS) {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for (path, entry) in recorded_at(working, &Pathspec::all())? {
+        if !gone_beside(working, &path, &entry)?.is_empty() {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
 /// Rows as the index has them that describes the tree as it was recorded: a conflict with what was
 /// written for it, and nothing of what stands beside.
 pub(super) fn as_recorded(

@@ -59,10 +59,15 @@ fn attempt(
         unmerged.iter().partition(|unmerged| options.paths.matches(&unmerged.path));
     let recorded = kept::recorded_at(&working, &options.paths)?;
     if chosen.is_empty() && recorded.is_empty() {
-        if merging.is_none() {
-            return Err(Error::NotMerging);
+        let given = options.paths.inclusions().next().unwrap_or(".").to_owned();
+        let is_known = |path: &&RepoPath| matches!(working.entry(path), Ok(Some(_)));
+        if options.paths.plain_paths().unwrap_or_default().iter().any(is_known) {
+            return Err(Error::NotInConflict(given));
         }
-        return Err(Error::NoMatch(options.paths.inclusions().next().unwrap_or(".").to_owned()));
+        return Err(match merging {
+            None => Error::NotMerging,
+            Some(_) => Error::NoMatch(given),
+        });
     }
     if !options.force {
         let mut found = BTreeSet::new();

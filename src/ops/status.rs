@@ -76,6 +76,8 @@ pub struct Kept {
     pub open: Unmerged,
     /// What stands there, if anything does.
     pub stat: Option<Stat>,
+    /// Versions that should stand beside it and do not.
+    pub gone_beside: Vec<RepoPath>,
 }
 
 /// What was found.
@@ -193,7 +195,12 @@ fn look(repo: &Repository, options: &Options<'_>, monitor: &dyn Monitor) -> Resu
         if let Some(open) = kept_by(&change)
             && !is_open(&open.path)
         {
-            kept.push(Kept { open, stat: change.1.stat });
+            let entry = change.1.tracked.as_ref().and_then(Tracked::to_entry);
+            let gone_beside = match entry.filter(|_| change.1.stat.is_some()) {
+                Some(entry) => kept::gone_beside(&working, &open.path, &entry)?,
+                None => Vec::new(),
+            };
+            kept.push(Kept { open, stat: change.1.stat, gone_beside });
         }
         let path = change.0.clone();
         if let Err(error) = judge(&working, change, &mut unstaged, &mut refreshed) {

@@ -84,7 +84,12 @@ pub(super) fn plan(
     monitor.begin(Stage::Comparing, None, None);
     if !journey.dry_run {
         let said = (journey.verb, &journey.actor[..]);
-        let trees = kept::show(working, said, journey.from, journey.tree, &found)?;
+        let mut shown = found.clone();
+        if matches!(journey.unsaved, Unsaved::Discard) {
+            // What stands beside a conflict is not tracked: nothing else tells that it is gone.
+            shown.extend(kept::incomplete(working)?);
+        }
+        let trees = kept::show(working, said, journey.from, journey.tree, &shown)?;
         if trees.to != journey.tree {
             journey.index = journey.index.or(journey.tree);
         }

@@ -272,7 +272,37 @@ fn diff_shows_a_conflict_as_text() {
     world.run("commit -q -m decided a").ok();
     let said = world.says("diff HEAD~1 HEAD a");
     assert!(said.contains("\n-<<<<<<< version 1\n") && said.contains("\n+both\n"), "{said}");
-    assert_eq!(said.matches("diff --git").count(), 1, "{said}");
+    assert_eq!(said.matches("diff --conflict").count(), 1, "{said}");
+    // Nothing that applies patches takes it for one, and no file of no kind is in it.
+    for line in ["diff HEAD~2 HEAD~1", "show HEAD~1", "diff HEAD~1 HEAD"] {
+        let said = world.says(line);
+        assert!(said.contains("diff --conflict a: a recorded conflict"), "{line}: {said}");
+        for never in ["000000", "\n--- a/a", "\n+++ b/a", "diff --git a/a ", "a/photo.jpg"] {
+            assert!(!said.contains(never), "{line}: {never} in {said}");
+        }
+    }
+    let said = world.says("diff HEAD~2 HEAD~1 photo.jpg");
+    assert_eq!(said.lines().count(), 2, "{said}");
+}
+
+#[test]
+fn what_is_gone_from_beside_a_conflict_is_shown_and_brought_back() {
+    let world = kept();
+    let before = both_photos(&world);
+    let place = "photo~version-2.jpg";
+    for back in ["reset -q --hard", "restore photo.jpg"] {
+        remove(&world, place);
+        let said = world.says("status");
+        assert!(said.contains("photo.jpg (photo~version-2.jpg is gone)"), "{said}");
+        world.run(back).ok();
+        assert_eq!(both_photos(&world), before, "{back}");
+        assert_eq!(status(&world), ALL, "{back}");
+        assert!(!world.says("status").contains("is gone"), "{back}");
+    }
+    // What somebody has put there is theirs.
+    world.write(place, "mine\n");
+    world.run("reset -q --hard").ok();
+    assert_eq!(read(&world, place).unwrap(), "mine\n");
 }
 
 #[test]
@@ -362,4 +392,18 @@ fn redo_of_a_merge_writes_the_other_versions_again() {
     assert_eq!(status(&world), before);
     world.run("resolve photo.jpg").ok();
     assert_eq!(read(&world, "photo~side.jpg"), None);
+}
+
+#[test]
+fn resolving_what_is_in_no_conflict_says_so() {
+    let world = kept();
+    let said = world.run("resolve clean").fails(128);
+    assert!(said.starts_with("error: 'clean' is not in conflict\n"), "{said}");
+    // One that is decided is in no conflict any more, either.
+    world.write("a", "decided\n");
+    world.run("resolve -q a").ok();
+    let said = world.run("resolve a").fails(128);
+    assert!(said.starts_with("error: 'a' is not in conflict\n"), "{said}");
+    let said = World::with(&["one: a=1"]).run("resolve .").fails(128);
+    assert!(said.starts_with("error: no merge is under way"), "{said}");
 }

@@ -299,6 +299,11 @@ fn of_ops(error: &ops::Error) -> Told {
             .hint("`annals commit` records it, `annals merge --abort` takes it back"),
         ops::Error::NotMerging => Told::new("not-merging", error),
         ops::Error::Unmerged { paths } => listed("unmerged", error, paths)
+        ops::Error::Ignored { paths } => listed("ignored", error, paths)
+            .hint("`annals add -f` takes them all the same")
+            .code(NO),
+        ops::Error::NotInConflict(_) => Told::new("not-in-conflict", error)
+            .hint("`annals status` lists what is"),
             .hint("`annals resolve PATHS` says that a file is as it should be"),
         ops::Error::Marked { paths } => listed("marked", error, paths)
             .hint("edit them, or in a merge take one side with `annals restore --ours` or `--theirs`; `-f` takes them as they are"),

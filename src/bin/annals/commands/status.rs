@@ -274,7 +274,16 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
     )?;
     let kept = outcome.kept.iter().map(|kept| {
         let name = Quoting::Raw.text(&show(context, false, &here, kept.open.path.as_bytes()));
-        let there = if kept.stat.is_none() { " (nothing is there)" } else { "" };
+        let gone: Vec<String> = kept
+            .gone_beside
+            .iter()
+            .map(|path| Quoting::Raw.text(&show(context, false, &here, path.as_bytes())))
+            .collect();
+        let there = match (kept.stat.is_none(), gone.is_empty()) {
+            (true, _) => " (nothing is there)".to_owned(),
+            (false, true) => String::new(),
+            (false, false) => format!(" ({} is gone)", gone.join(", ")),
+        };
         let words = format!("{}:", kept.open.words_without_sides());
         color.red(&format!("{words:<18}{name}{there}")).into_bytes()
     });
