@@ -46,6 +46,8 @@ pub struct Outcome {
     pub unreadable: Vec<(RepoPath, std::io::Error)>,
     /// Names that cannot be recorded.
     pub refused: Vec<(String, NameError)>,
+    /// What was named, and left out because it is ignored.
+    pub ignored: Vec<RepoPath>,
     /// Repositories within, which were left out.
     pub nested: Vec<RepoPath>,
     /// Lines of files of ignore rules that are no rules: the file, and what is wrong.
@@ -145,6 +147,15 @@ pub(super) fn stage(
             (Some(_), Some(_)) => outcome.modified.push(edit.path.clone()),
         }
     }
+    if !options.only_tracked && !options.force {
+        let is_told = |path: &RepoPath| {
+            outcome.unread.iter().any(|unread| unread.path.is_within(path))
+                || outcome.unreadable.iter().any(|(one, _)| is_near(one, path))
+                || outcome.nested.iter().any(|one| is_near(one, path))
+                || !outcome.refused.is_empty()
+        };
+        outcome.ignored = staging::passed_over(&working, &recording, &named, is_told)?;
+    }
     if options.dry_run {
         return Ok(outcome);
     }
@@ -185,4 +196,9 @@ pub(super) fn stage(
     }
     let _ = working.index.update(Update::new(base, recording.rows))?;
     Ok(outcome)
+}
+
+/// Whether one of them is below the other.
+fn is_near(one: &RepoPath, other: &RepoPath) -> bool {
+    one.is_within(other) || other.is_within(one)
 }

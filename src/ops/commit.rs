@@ -6,7 +6,7 @@ use crate::clock::Time;
 use crate::hash::Id;
 use crate::index::{self, Base, Index, IndexWriter, Tracked, Update, Updated};
 use crate::object::tree::Edit;
-use crate::object::{Commit, Header, Object, Signature, Sink, Source};
+use crate::object::{Commit, Entry, Header, Object, Signature, Sink, Source};
 use crate::path::{NameError, Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::repo::{Head, Person, Repository, Rules, Working};
@@ -88,6 +88,10 @@ pub struct Outcome {
     pub modified: u64,
     /// Files that are gone.
     pub deleted: u64,
+    /// Directories that are new, where no file changed; one in another counts with it.
+    pub directories_added: u64,
+    /// Directories that are gone, where no file changed.
+    pub directories_deleted: u64,
     /// Files in the whole tree.
     pub files: u64,
     /// Their bytes.
@@ -122,6 +126,27 @@ impl Outcome {
             && self.unreadable.is_empty()
             && self.refused.is_empty()
             && self.nested.is_empty()
+    }
+
+    /// Counts directories that edits bring and take away, if they do nothing to files: then nothing
+    /// else would tell of them.
+    fn count_directories(&mut self, working: &Working<'_>, edits: &[Edit]) -> Result<(), Error> {
+        if self.added + self.modified + self.deleted > 0 {
+            return Ok(());
+        }
+        for edit in edits {
+            let old = match &working.head_tree {
+                Some(tree) => crate::repo::find_entry(working.repo.store(), tree, &edit.path)?,
+                None => None,
+            };
+            let is_directory = |entry: Option<&Entry>| entry.is_some_and(Entry::is_directory);
+            match (is_directory(old.as_ref()), is_directory(edit.entry.as_ref())) {
+                (false, true) => self.directories_added += 1,
+                (true, false) => self.directories_deleted += 1,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Counts what edits do to HEAD's tree, in place of what was counted before.
@@ -253,6 +278,14 @@ fn attempt(
         },
         ..Outcome::default()
     };
+    // What cannot be recorded for another reason is told with what was.
+    let named: BTreeSet<RepoPath> =
+        options.paths.plain_paths().unwrap_or_default().into_iter().cloned().collect();
+    let is_complete = outcome.is_complete();
+    let paths = staging::passed_over(&working, &recording, &named, |_| !is_complete)?;
+    if !paths.is_empty() {
+        return Err(Error::Ignored { paths });
+    }
     let mut writer = batch.writer();
     let (root, staged_tree) = match recording.root {
         Some(root) => (root, None),
@@ -263,6 +296,7 @@ fn attempt(
                 None => {
                     let edits = std::mem::take(&mut recording.edits);
                     let edits = staging::with_directories(&working, &mut recording, edits, base)?;
+                    outcome.count_directories(&working, &edits)?;
                     (staging::apply(&mut writer, base, edits)?, None)
                 }
                 Some(staged) => {

@@ -42,6 +42,18 @@ pub enum Error {
         /// The files.
         paths: Vec<RepoPath>,
     },
+    /// Unsaved work would be removed.
+    #[error("{} would be removed, and what is in it is recorded nowhere", count(paths))]
+    WouldRemove {
+        /// The files.
+        paths: Vec<RepoPath>,
+    },
+    /// What was named is ignored.
+    #[error("{} ignored", are(paths))]
+    Ignored {
+        /// What was named.
+        paths: Vec<RepoPath>,
+    },
     /// It is a directory, and that was not asked for.
     #[error("'{0}' is a directory")]
     IsDirectory(RepoPath),
@@ -179,6 +191,9 @@ pub enum Error {
     /// No merge is under way.
     #[error("no merge is under way")]
     NotMerging,
+    /// No conflict is where one was to be decided.
+    #[error("'{0}' is not in conflict")]
+    NotInConflict(String),
     /// A merge has left something open.
     #[error("{} not decided yet", are(paths))]
     Unmerged {
@@ -191,9 +206,6 @@ pub enum Error {
         /// The files.
         paths: Vec<RepoPath>,
     },
-    /// No conflict is where one was to be decided.
-    #[error("'{0}' is not in conflict")]
-    NotInConflict(String),
     /// A conflict is recorded where a version is wanted.
     #[error("{} not decided there", are(paths))]
     Undecided {

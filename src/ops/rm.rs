@@ -76,7 +76,7 @@ fn attempt(
     if !options.force && !options.cached {
         let paths = travel::in_the_way(&working, &steps)?;
         if !paths.is_empty() {
-            return Err(Error::WouldOverwrite { paths });
+            return Err(Error::WouldRemove { paths });
         }
         // What is staged and nowhere else would be lost with the file.
         let staged = super::status::staged_changes(&working, &options.paths)?;
@@ -86,7 +86,7 @@ fn attempt(
             .map(|change| change.path)
             .collect();
         if !paths.is_empty() {
-            return Err(Error::WouldOverwrite { paths });
+            return Err(Error::WouldRemove { paths });
         }
     }
     let outcome = Outcome { removed: steps.iter().map(|step| step.path.clone()).collect() };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::diff;
+use crate::disk::{self, FileKind};
 use crate::hash::Id;
 use crate::index::Tracked;
 use crate::object::tree::{Edit, Root, edit};
@@ -13,6 +14,9 @@ use crate::store::{Batch, Error as StoreError, Publication, RefEdit, Sealed, Sto
 use crate::worktree::{Walker, record};
 
 use super::{Error, merging, moved};
+
+/// The longest file of ignore rules that is read, as in a scan.
+const LONGEST_RULE_FILE: u64 = 1 << 20;
 
 /// Applies what was recorded to a tree.
 pub(super) fn apply(
@@ -35,10 +39,6 @@ pub(super) fn tree_with(
     Ok(tree)
 }
 
-/// Makes this tree the staged one, on what is staged already, or else on HEAD's. `decided` is what
-/// that decides of a merge under way.
-pub(super) fn publish(
-    working: &Working<'_>,
 /// Removals from the tree `now`, with the directories above them that `recorded` has: one that was
 /// recorded empty stays when the only file that was staged in it goes, and is not itself removed.
 pub(super) fn keeping_recorded(
@@ -72,6 +72,10 @@ pub(super) fn keeping_recorded(
     Ok(edits)
 }
 
+/// Makes this tree the staged one, on what is staged already, or else on HEAD's. `decided` is what
+/// that decides of a merge under way.
+pub(super) fn publish(
+    working: &Working<'_>,
     verb: &str,
     actor: &Person,
     tree: Id,
@@ -127,6 +131,58 @@ pub(super) fn check_named(working: &Working<'_>, paths: &Pathspec) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Of what was named, what is there, is not tracked, and was passed over without a reason that is
+/// told elsewhere: it is ignored.
+pub(super) fn passed_over(
+    working: &Working<'_>,
+    recording: &record::Recording,
+    named: &BTreeSet<RepoPath>,
+    is_told: impl Fn(&RepoPath) -> bool,
+) -> Result<Vec<RepoPath>, Error> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    let mut found = Vec::new();
+    for path in named {
+        let Some((parent, name)) = path.split() else { continue };
+        let Ok(stat) = walker.open(&parent).and_then(|dir| dir.stat(name)) else { continue };
+        if stat.kind == FileKind::Special || working.entry(path)?.is_some() {
+            continue;
+        }
+        // Edits are sorted: what is at the path or below it follows at once.
+        let at = recording.edits.partition_point(|edit| edit.path < *path);
+        let is_staged = recording.edits.get(at).is_some_and(|edit| edit.path.is_within(path))
+            || recording.directories.contains(path);
+        // As in git, a directory is not ignored because everything in it is.
+        let is_directory = stat.kind == FileKind::Directory;
+        let is_passed_over = !is_staged && !is_told(path);
+        if is_passed_over && (!is_directory || is_ignored_directory(working, path)?) {
+            found.push(path.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// Whether rules say that a directory is ignored, or one above it.
+fn is_ignored_directory(working: &Working<'_>, path: &RepoPath) -> Result<bool, Error> {
+    let mut walker = Walker::new(working.tree.root.clone());
+    let mut ignore = working.ignore.clone();
+    let mut above = RepoPath::root();
+    for part in path.parts() {
+        let failed = |source| Error::Worktree { path: above.clone(), source };
+        let dir = walker.open(&above).map_err(failed)?;
+        for &file in ignore.rule_files() {
+            // Rules that cannot be read are told of by the scan.
+            if let Ok(text) = disk::read_all(&*dir, file, LONGEST_RULE_FILE) {
+                ignore = ignore.with_rules(&above, &text, |_| {});
+            }
+        }
+        above = above.join(part);
+        if ignore.is_ignored(&above, true) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Edits of the tree `base`, with the entries of directories that are new or whose bits changed, and

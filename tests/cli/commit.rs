@@ -140,3 +140,66 @@ fn bad_lines_of_ignore_files_are_named() {
     assert!(said.contains("'.annalsignore', line 2: "), "{said}");
     assert_eq!(world.says("ls"), ".annalsignore\na");
 }
+
+#[test]
+fn a_commit_of_empty_directories_alone_counts_them() {
+    let world = World::with(&["one: a=1"]);
+    std::fs::create_dir_all(world.path("d/e")).unwrap();
+    let said = world.says("commit -m two");
+    assert!(said.contains("directories: 1 added, 0 deleted"), "{said}");
+    std::fs::remove_dir(world.path("d/e")).unwrap();
+    let said = world.says("commit -m three");
+    assert!(said.contains("directories: 0 added, 1 deleted"), "{said}");
+    world.write("d/f", "f\n");
+    let said = world.says("commit -m four");
+    assert!(said.contains("1 added, 0 modified, 0 deleted"), "{said}");
+}
+
+#[test]
+fn what_is_named_and_ignored_is_said_to_be() {
+    let world = World::with(&["one: a=1 .annalsignore=*.t"]);
+    world.write("x.t", "x\n");
+    world.write("y", "y\n");
+    for line in ["add x.t y", "add -n x.t", "commit -m two x.t"] {
+        let said = world.run(line).fails(1);
+        assert!(said.starts_with("error: 'x.t' is ignored\n"), "{line}: {said}");
+        assert!(said.contains("annals add -f"), "{line}: {said}");
+    }
+    // What else was named is staged, as in git.
+    assert_eq!(world.says("status -s"), "A  y");
+    world.run("add -f x.t").ok();
+    assert_eq!(world.says("status -s"), "A  x.t\nA  y");
+
+    // What is tracked is no longer ignored, and a directory is not because all that is in it is.
+    world.write("d/z.t", "z\n");
+    world.run("add x.t d").ok();
+    world.write("s/.annalsignore", "out/\n");
+    world.write("s/out/y", "y\n");
+    let said = world.run("add s/out").fails(1);
+    assert!(said.starts_with("error: 's/out' is ignored\n"), "{said}");
+    world.run("add -A").ok();
+}
+
+#[test]
+fn names_outside_the_working_tree_are_refused_as_they_were_typed() {
+    let world = World::with(&["one: a=1"]);
+    for line in ["add /etc/passwd", "mv a /etc/passwd", "rm /etc/passwd", "log -- /etc/passwd"] {
+        let said = world.run(line).fails(128);
+        assert_eq!(said, "error: '/etc/passwd' is outside the working tree\n", "{line}");
+    }
+    let said = world.run("mv a ..").fails(128);
+    assert_eq!(said, "error: '..' is outside the working tree\n");
+    // Through a link, as well.
+    std::os::unix::fs::symlink(world.path(""), world.path("../link")).unwrap();
+    world.write("b", "b\n");
+    world.run_args(&["add", world.path("../link/b").to_str().unwrap()]).ok();
+    assert_eq!(world.says("status -s"), "A  b");
+}
+
+#[test]
+fn rm_of_a_changed_file_says_that_it_would_be_removed() {
+    let world = World::with(&["one: a=1"]);
+    world.write("a", "mine\n");
+    let said = world.run("rm a").fails(128);
+    assert!(said.starts_with("error: 'a' would be removed"), "{said}");
+}

@@ -163,3 +163,16 @@ fn a_merge_with_a_damaged_index_ends_as_one_with_a_sound_one() {
         assert!(!said.contains("damaged"), "{said}");
     }
 }
+
+#[test]
+fn names_that_cannot_be_recorded_are_shown() {
+    let world = World::with(&["one: s/a=1"]);
+    world.write("s/.Annals", "mine\n");
+    let said = world.says("status");
+    assert!(said.contains("Names that cannot be recorded"), "{said}");
+    assert!(said.contains("s/.Annals"), "{said}");
+    assert!(!said.contains("clean"), "{said}");
+    let (out, err) = world.run("status -s").ends(0);
+    assert_eq!(out, "");
+    assert!(err.contains("'s/.Annals' cannot be recorded"), "{err}");
+}

@@ -16,7 +16,7 @@ use annals::history::{dates, revision};
 use annals::merge::Style;
 use annals::object::Signature;
 use annals::ops::{self, revisions};
-use annals::path::{Pathspec, RepoPath};
+use annals::path::{Pathspec, PatternError, RepoPath};
 use annals::progress::Monitor;
 use annals::repo::{Person, Repository, Rules, discover};
 use annals::store;
@@ -339,34 +339,56 @@ impl Context {
             Ok(repository) => repository.here().clone(),
             Err(_) => RepoPath::root(),
         };
-        let given: Vec<Vec<u8>> =
-            given.iter().map(|text| self.within(text.as_encoded_bytes())).collect();
+        let given = given.iter().map(|text| self.within(text));
+        let given: Vec<Vec<u8>> = given.collect::<Result<_, _>>()?;
         Ok(Pathspec::parse(&here, given.iter().map(Vec::as_slice))?)
     }
 
     /// One path, taken literally.
     pub(crate) fn path(&self, given: &std::ffi::OsStr) -> Result<RepoPath, Error> {
-        let text = [b":(literal)", &self.within(given.as_encoded_bytes())[..]].concat();
+        let text = [b":(literal)", &self.within(given)?[..]].concat();
         let text = match text.strip_prefix(b":(literal):/") {
             Some(rest) => [b":(top,literal)", rest].concat(),
             None => text,
         };
         let repo = self.repository()?;
-        let parsed = Pathspec::parse(repo.here(), [&text[..]])?;
+        // Errors name what was typed, and not how it was put to be read.
+        let typed = || given.to_string_lossy().into_owned();
+        let parsed = Pathspec::parse(repo.here(), [&text[..]]).map_err(|error| match error {
+            PatternError::Outside(_) => PatternError::Outside(typed()),
+            PatternError::Path { source, .. } => PatternError::Path { path: typed(), source },
+            other => other,
+        })?;
         let path = parsed.plain_paths().and_then(|paths| paths.first().map(|path| (*path).clone()));
         Ok(path.unwrap_or_default())
     }
 
     /// An absolute path below the working tree, from its top; anything else as it is.
-    fn within(&self, given: &[u8]) -> Vec<u8> {
+    fn within(&self, given: &OsStr) -> Result<Vec<u8>, Error> {
+        let bytes = given.as_encoded_bytes();
         let root = self.repository().ok().and_then(|repository| repository.worktree().ok());
-        let Some(root) = root else { return given.to_vec() };
-        let below = given.strip_prefix(root.path.as_os_str().as_encoded_bytes());
-        match below {
-            Some([]) => b":/".to_vec(),
-            Some([b'/', rest @ ..]) => [b":/", rest].concat(),
-            _ => given.to_vec(),
-        }
+        let Some(root) = root.filter(|_| bytes.starts_with(b"/")) else {
+            return Ok(bytes.to_vec());
+        };
+        // It may lead there through a link; the last part is named itself, link or not.
+        let through_links = || {
+            let path = Path::new(given);
+            let parent = self.disk.canonical(path.parent()?).ok()?;
+            Some(parent.join(path.file_name()?).into_os_string())
+        };
+        let below = |path: &[u8]| {
+            let rest = path.strip_prefix(root.path.as_os_str().as_encoded_bytes())?;
+            match rest {
+                [] => Some(b":/".to_vec()),
+                [b'/', rest @ ..] if rest.split(|&byte| byte == b'/').all(|part| part != b"..") => {
+                    Some([b":/", rest].concat())
+                }
+                _ => None,
+            }
+        };
+        below(bytes)
+            .or_else(|| below(through_links()?.as_encoded_bytes()))
+            .ok_or_else(|| PatternError::Outside(given.to_string_lossy().into_owned()).into())
     }
 
     /// Rules of what is recorded, as the settings have them.

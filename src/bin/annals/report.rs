@@ -125,7 +125,9 @@ pub(crate) fn report(error: &Error, color: Color, is_json: bool, discards: Optio
         Error::Silent(code) => return *code,
         Error::Repo(error) => of_repo(error),
         Error::Store(error) => of_store(error),
-        Error::Ops(error @ ops::Error::WouldOverwrite { paths }) => {
+        Error::Ops(
+            error @ (ops::Error::WouldOverwrite { paths } | ops::Error::WouldRemove { paths }),
+        ) => {
             let told = listed("would-overwrite", error, paths);
             let keeps = "`annals commit` keeps what is in them";
             told.hint(match discards {
@@ -297,13 +299,13 @@ fn of_ops(error: &ops::Error) -> Told {
         ops::Error::NoTag(_) => Told::new("not-found", error).hint("`annals tag` lists all tags"),
         ops::Error::Merging { .. } => Told::new("merging", error)
             .hint("`annals commit` records it, `annals merge --abort` takes it back"),
-        ops::Error::NotMerging => Told::new("not-merging", error),
-        ops::Error::Unmerged { paths } => listed("unmerged", error, paths)
         ops::Error::Ignored { paths } => listed("ignored", error, paths)
             .hint("`annals add -f` takes them all the same")
             .code(NO),
         ops::Error::NotInConflict(_) => Told::new("not-in-conflict", error)
             .hint("`annals status` lists what is"),
+        ops::Error::NotMerging => Told::new("not-merging", error),
+        ops::Error::Unmerged { paths } => listed("unmerged", error, paths)
             .hint("`annals resolve PATHS` says that a file is as it should be"),
         ops::Error::Marked { paths } => listed("marked", error, paths)
             .hint("edit them, or in a merge take one side with `annals restore --ours` or `--theirs`; `-f` takes them as they are"),

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use annals::ops::add;
+use annals::ops::{self, add};
 use serde_json::json;
 
 use crate::context::Context;
@@ -64,12 +64,17 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             }
         }
     }
-    LeftOut {
+    let left_out = LeftOut {
         unread: &outcome.unread,
         unreadable: &outcome.unreadable,
         refused: &outcome.refused,
         nested: &outcome.nested,
         bad_rules: &outcome.bad_rules,
     }
-    .tell(context)
+    .tell(context)?;
+    if outcome.ignored.is_empty() {
+        return Ok(left_out);
+    }
+    // What else was named is staged all the same, as in git.
+    Err(ops::Error::Ignored { paths: outcome.ignored }.into())
 }

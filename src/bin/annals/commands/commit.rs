@@ -205,10 +205,14 @@ pub(super) fn print(context: &Context, outcome: &Outcome, is_dry: bool) -> Resul
                 .collect::<Vec<_>>(),
         }));
     }
-    let counts = format!(
+    let mut counts = format!(
         "{} added, {} modified, {} deleted",
         outcome.added, outcome.modified, outcome.deleted
     );
+    let (added, deleted) = (outcome.directories_added, outcome.directories_deleted);
+    if added + deleted > 0 {
+        counts = format!("directories: {added} added, {deleted} deleted");
+    }
     if is_dry {
         return output.line(format!("Would record: {counts}"));
     }

@@ -90,6 +90,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             .output()
             .warn(&format!("cannot look at '{path}': {}", crate::output::reason(error)));
     }
+    for (name, error) in outcome.refused.iter().filter(|_| is_lines || context.is_json()) {
+        context.output().warn(&format!("'{name}' cannot be recorded: {error}"));
+    }
     for path in &outcome.in_the_way {
         context.output().warn(&format!("'{path}' will not be recorded: {IN_THE_WAY}"));
     }
@@ -346,10 +349,15 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
     });
     let hint = "nothing is known of them: they are neither changed nor deleted";
     section("Not readable", hint, unreadable.collect())?;
+    let refused = outcome.refused.iter();
+    let refused = refused.map(|(name, error)| color.red(&format!("{name}: {error}")).into_bytes());
+    let hint = "every commit leaves them out, and says so: give them other names";
+    section("Names that cannot be recorded", hint, refused.collect())?;
     if outcome.is_clean() {
-        output.line(match outcome.unreadable.is_empty() {
-            true => "nothing to commit, working tree clean",
-            false => "\nnothing to commit, as far as can be read",
+        output.line(match (outcome.unreadable.is_empty(), outcome.refused.is_empty()) {
+            (true, true) => "nothing to commit, working tree clean",
+            (true, false) => "\nnothing to commit but what cannot be recorded",
+            (false, _) => "\nnothing to commit, as far as can be read",
         })?;
     } else if outcome.staged.is_empty() && outcome.merging.is_none() && outcome.has_changes() {
         output.line("\nnothing is staged: \"annals commit\" records everything above")?;
