@@ -93,7 +93,7 @@ impl Store {
             state.packs.insert(pack.name.clone(), pack.clone());
         }
         let lookup = self.lookup_of(&state)?;
-        let mut gone = Vec::new();
+        let (mut gone, mut missing) = (Vec::new(), Vec::new());
         for pack in absent {
             let is_elsewhere = match pack.class {
                 Class::Meta => true,
@@ -102,9 +102,12 @@ impl Store {
             if is_elsewhere {
                 gone.push(pack.name.clone());
             } else {
-                // It is missing, and that must stay known.
-                state.packs.insert(pack.name.clone(), (*pack).clone());
+                missing.push(*pack);
             }
+        }
+        // That they are missing must stay known; but nothing is elsewhere for being in one of them.
+        for pack in missing {
+            state.packs.insert(pack.name.clone(), pack.clone());
         }
         let lacks_metadata = absent.iter().any(|pack| pack.class == Class::Meta);
         if gone.is_empty() || lacks_metadata && !self.has_metadata(&state, &lookup)? {
