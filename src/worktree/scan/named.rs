@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::disk::{Answer, DirRef, FileKind};
+use crate::disk::{Answer, DirRef, FileKind, is_nothing};
 use crate::index::Row;
 use crate::path::{self, RepoPath};
 use crate::worktree::ignore::Ignore;
@@ -12,7 +12,7 @@ use super::compare::is_gitlink;
 use super::found::{DirectoryFound, Summary};
 use super::queue::Task;
 use super::request::{Error, Nested};
-use super::walk::{Here, Walk, is_gone};
+use super::walk::{Here, Walk};
 
 /// So many directories on the way stay open.
 const MOST_OPEN: usize = 50;
@@ -40,7 +40,7 @@ impl Walk<'_> {
                 Ok(None) => {
                     tasks.extend(self.named_in(&parent, names, &mut way, summary)?);
                 }
-                Err(error) if is_gone(&error) => {
+                Err(error) if is_nothing(&error) => {
                     let mut found = DirectoryFound::nothing(None, &parent, true);
                     for row in self.rows(&parent, &names)? {
                         self.missing(&row, &parent, &mut found.changes, &mut tasks, summary)?;
@@ -75,7 +75,7 @@ impl Walk<'_> {
         let mut asked: Vec<Answer> = names
             .iter()
             .filter_map(|name| match dir.stat(name) {
-                Err(error) if is_gone(&error) => None,
+                Err(error) if is_nothing(&error) => None,
                 stat => Some((name.clone(), stat)),
             })
             .collect();

@@ -3,14 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::disk::{DirRef, FileKind, Found, Stat};
+use crate::disk::{DirRef, FileKind, Found, Stat, is_nothing};
 use crate::path::{self, NameError, RepoPath};
 use crate::worktree::ignore::Ignore;
 
 use super::found::{Change, ChangeKind, Summary};
 use super::queue::Ahead;
 use super::request::{Nested, Untracked};
-use super::walk::{Here, Walk, is_gone};
+use super::walk::{Here, Walk};
 
 /// Deeper than this, directories that are only looked through are opened from the root.
 const MOST_OPEN: usize = 50;
@@ -142,8 +142,8 @@ impl Walk<'_> {
             let is_top = through.path == *top;
             let (dir, names) = match opened.and_then(|dir| Ok((dir.list()?, dir))) {
                 Ok((names, dir)) => (dir, names),
-                Err(error) if is_gone(&error) && is_top => return Worth::Gone,
-                Err(error) if is_gone(&error) => continue,
+                Err(error) if is_nothing(&error) && is_top => return Worth::Gone,
+                Err(error) if is_nothing(&error) => continue,
                 // What cannot be read is told of.
                 Err(_) => return Worth::Something(through.path),
             };

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::disk::{Answer, DirRef, read_all};
+use crate::disk::{Answer, DirRef, is_nothing, read_all};
 use crate::index::{DirectoryView, Seen};
 use crate::path::{self, RepoPath};
 use crate::progress::Monitor;
@@ -174,7 +174,7 @@ impl Walk<'_> {
                         let around = Around { view, rules, witness };
                         self.directory(&task.path, &dir, names, around, summary)
                     }
-                    Err(error) if is_gone(&error) && !task.path.is_root() => {
+                    Err(error) if is_nothing(&error) && !task.path.is_root() => {
                         // It was announced, so somebody waits for it. The next scan tells what
                         // became of it.
                         let partial = !self.everything;
@@ -329,11 +329,6 @@ fn sort<T>(names: &mut Vec<(Vec<u8>, T)>) {
     // Often they come almost in order, which this sort is quick with.
     names.sort_by(|a, b| a.0.cmp(&b.0));
     names.dedup_by(|later, earlier| later.0 == earlier.0);
-}
-
-/// Whether nothing is there, or something on the way is no directory any more.
-pub(super) fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 #[cfg(test)]
