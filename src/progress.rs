@@ -22,6 +22,8 @@ pub enum Stage {
     Importing,
     /// Writing a history for git.
     Exporting,
+    /// Writing packs anew.
+    Repacking,
     /// Rebuilding derived tables.
     Indexing,
 }

@@ -6,6 +6,7 @@
 //! business; only whether some paths differ at all is asked here, to leave out commits.
 
 pub mod ancestor;
+mod arrangement;
 pub mod dates;
 pub mod drawing;
 mod graph;
@@ -24,6 +25,7 @@ use crate::object::{Entry, Source};
 use crate::path::RepoPath;
 
 pub use crate::store::{Move, Target};
+pub use arrangement::arrange;
 pub use graph::{Age, Commits, Graph, Number};
 pub use losses::{Loss, losses};
 pub use stored::{Asked, StoredGraph};

@@ -29,6 +29,7 @@ mod overlay;
 pub mod pending;
 pub mod reflog;
 mod relocated;
+pub mod repack;
 pub mod reset;
 pub mod resolve;
 pub mod restore;

@@ -9,7 +9,7 @@
 
 use crate::hash::{Id, Kind};
 use crate::object::manifest::SMALL;
-use crate::object::{Manifest, Sink};
+use crate::object::{Manifest, Object, Sink};
 
 use super::batch::Batch;
 use super::pack::{Frame, FrameBuilder, Level, MOST_ARCHIVE_FRAME_BYTES, MOST_FRAME_BYTES, frame};
@@ -24,7 +24,7 @@ const RECENT_TREES_BYTES: usize = 64 << 10;
 const FRAME_OBJECTS: usize = 8_192;
 
 /// How old a version of a file is, and for older ones how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Age {
     /// It is what a working tree would have, or would have had lately.
     Recent,
@@ -33,7 +33,7 @@ pub enum Age {
 }
 
 /// How long content is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Length {
     /// At most 16 KiB.
     Small,
@@ -133,6 +133,7 @@ pub struct Arranged<'b, 's> {
 impl<'b, 's> Arranged<'b, 's> {
     /// A door into this batch.
     pub fn new(batch: &'b Batch<'s>) -> Self {
+        batch.note_arranged();
         Self { batch, frames: Default::default() }
     }
 
@@ -162,7 +163,6 @@ impl<'b, 's> Arranged<'b, 's> {
 
     /// Puts a manifest and remembers which content it is of.
     pub fn put_manifest(&mut self, manifest: &Manifest) -> Result<Id, Error> {
-        use crate::object::Object;
         let id = self.put(Kind::Manifest, manifest.to_bytes())?;
         self.batch.remember_content(manifest.content, id);
         Ok(id)
@@ -172,6 +172,28 @@ impl<'b, 's> Arranged<'b, 's> {
     pub fn put_tree(&mut self, age: Age, id: Id, bytes: &[u8]) -> Result<(), Error> {
         let lane = if age == Age::Recent { Lane::RecentTrees } else { Lane::OlderTrees };
         self.put_into(lane, Kind::Tree, id, bytes)
+    }
+
+    /// Puts an object that stood in a pack of this class.
+    pub(super) fn put_again(
+        &mut self,
+        class: Class,
+        age: Age,
+        kind: Kind,
+        id: Id,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        match kind {
+            Kind::Chunk => self.put_chunk(class, age, id, bytes).map(drop),
+            Kind::Tree => self.put_tree(age, id, bytes),
+            Kind::Manifest => {
+                if let Ok(manifest) = Manifest::from_bytes(bytes) {
+                    self.batch.remember_content(manifest.content, id);
+                }
+                self.put_into(Lane::Manifests, kind, id, bytes)
+            }
+            _ => self.put_into(Lane::of_kind(kind), kind, id, bytes),
+        }
     }
 
     fn put_into(&mut self, lane: Lane, kind: Kind, id: Id, bytes: &[u8]) -> Result<(), Error> {

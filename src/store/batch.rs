@@ -86,6 +86,10 @@ pub struct Batch<'s> {
     has_listed: Mutex<bool>,
     /// The store was empty, and this batch has listed nothing: there is no need to look.
     is_first: AtomicBool,
+    /// It writes what is there once more, so nothing is left out for being there.
+    is_rewriting: bool,
+    /// What it has came in the order that compresses.
+    is_arranged: AtomicBool,
     made: Mutex<Made>,
     blocks: Blocks,
 }
@@ -141,6 +145,8 @@ pub struct Sealed {
     pub(super) session: Option<String>,
     /// Whether some of the packs are archives.
     pub(super) has_archives: bool,
+    /// Whether nothing is gained by writing them once more.
+    pub(super) is_arranged: bool,
     folder: String,
     /// Held until the packs are published: then the session's folder goes.
     lock: Option<Lock>,
@@ -173,6 +179,13 @@ impl<'s> Batch<'s> {
         Ok(Self::new(store, session, lock))
     }
 
+    /// Begins one that writes what is in some packs once more.
+    pub(super) fn rewrite(store: &'s Store) -> Result<Self, Error> {
+        let mut batch = Self::begin(store)?;
+        batch.is_rewriting = true;
+        Ok(batch)
+    }
+
     /// Begins one that only tells what a batch would make. It writes nothing, so it can be had where
     /// nothing can be written, and it cannot be sealed.
     pub fn rehearse(store: &'s Store) -> Self {
@@ -200,6 +213,8 @@ impl<'s> Batch<'s> {
             contents: Mutex::default(),
             has_listed: Mutex::new(false),
             is_first: AtomicBool::new(is_first),
+            is_rewriting: false,
+            is_arranged: AtomicBool::new(false),
             made: Mutex::default(),
             blocks: Blocks::default(),
         }
@@ -253,7 +268,7 @@ impl<'s> Batch<'s> {
     }
 
     fn is_stored(&self, kind: Kind, id: &Id) -> bool {
-        if self.is_first() {
+        if self.is_first() || self.is_rewriting {
             return false;
         }
         let lookup = self.store.lookup();
@@ -263,6 +278,11 @@ impl<'s> Batch<'s> {
             relied.insert(place.pack);
         }
         true
+    }
+
+    /// Whoever fills it has the whole order at hand.
+    pub(super) fn note_arranged(&self) {
+        self.is_arranged.store(true, Ordering::Relaxed);
     }
 
     /// Remembers which content a manifest is of.
@@ -414,6 +434,7 @@ impl<'s> Batch<'s> {
             base: self.base.number,
             session: None,
             has_archives,
+            is_arranged: self.is_arranged.load(Ordering::Relaxed),
             folder: String::new(),
             lock: None,
             made: Made::default(),
@@ -489,6 +510,16 @@ impl<'s> Batch<'s> {
         Ok(placed)
     }
 
+    /// Ends a batch that has everything these packs have: they go with the record that brings it.
+    pub(super) fn seal_instead_of(
+        self,
+        packs: impl Iterator<Item = String>,
+    ) -> Result<Sealed, Error> {
+        let relied: BTreeSet<String> = packs.collect();
+        let removed = relied.iter().map(|name| (name.clone(), None)).collect();
+        Ok(Sealed { relied, removed, ..self.seal()? })
+    }
+
     /// Ends the batch: everything put is durable afterwards. All writers must have been flushed.
     pub fn seal(mut self) -> Result<Sealed, Error> {
         assert!(!self.is_rehearsal, "what was only rehearsed is not recorded");
@@ -524,6 +555,7 @@ impl<'s> Batch<'s> {
             base: self.base.number,
             session: has_listed.then(|| self.session.clone()),
             has_archives,
+            is_arranged: self.is_arranged.load(Ordering::Relaxed),
             folder: format!("tmp/{}", self.session),
             lock: self.lock.take(),
             made: *locked(&self.made),
@@ -540,6 +572,9 @@ impl<'s> Batch<'s> {
                 written.class == class && written.bytes < super::consolidate::SMALL_PACK
             })
             .collect();
+        if self.is_rewriting {
+            return Ok(None);
+        }
         let Some(plan) = super::consolidate::plan(&self.base, class, own.len()) else {
             return Ok(None);
         };

@@ -22,6 +22,7 @@ pub mod lookup;
 pub mod pack;
 mod publish;
 mod read;
+mod repack;
 mod session;
 mod sweep;
 
@@ -50,6 +51,7 @@ pub use lookup::{Lookup, Place};
 pub use pack::{Class, Level};
 pub use publish::{Publication, RefEdit};
 pub use read::{Content, content_kind};
+pub use repack::{Extent, Placed, Plan as RepackPlan, Rank, Repack, Rewritten};
 pub use session::{Seen, SeenFile};
 
 /// Folders below the store's directory that exist from the beginning.

@@ -333,28 +333,34 @@ impl Store {
         lookup.tidy(state);
         lookup.save(&self.dir, &*self.env.random);
         *self.lookup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lookup);
+        if sealed.is_arranged {
+            self.settle(sealed.packs.iter().map(|pack| &pack.name));
+        }
         let removed = std::mem::take(&mut sealed.removed);
         sealed.release(self);
-        for (name, into) in removed {
-            // Without a pack that has everything, it stays for a day: gc's work.
-            if into.is_none() || state.packs.contains_key(&name) {
-                continue;
-            }
-            for class in super::Class::ALL {
-                let path = pack_path(class, &name);
-                match self.dir.remove_file(path.as_bytes()) {
-                    Ok(()) => {
-                        // Its folder goes too, if it was the last in it.
-                        let folder = &path[..path.len() - name.len() - 1];
-                        let _ = self.dir.remove_dir(folder.as_bytes());
-                        break;
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    // It is garbage now; gc removes it.
-                    Err(_) => break,
-                }
+        for (name, _) in removed {
+            if !state.packs.contains_key(&name) {
+                self.remove_pack(&name);
             }
         }
         Ok(())
+    }
+
+    /// Removes the file of a pack that no record lists any more. What cannot be removed is garbage
+    /// that gc finds.
+    pub(super) fn remove_pack(&self, name: &str) {
+        for class in super::Class::ALL {
+            let path = pack_path(class, name);
+            match self.dir.remove_file(path.as_bytes()) {
+                Ok(()) => {
+                    // Its folder goes too, if it was the last in it.
+                    let folder = &path[..path.len() - name.len() - 1];
+                    let _ = self.dir.remove_dir(folder.as_bytes());
+                    break;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => break,
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ mod merge_base;
 mod merge_tree;
 mod reference;
 mod renames;
+mod repack;
 mod reset;
 mod restore;
 mod revisions;

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use annals::disk::{Disk, Fault, FaultyDisk, MemoryDisk, Survival};
 use annals::merge::{Favour, NoDriver, Style};
 use annals::ops::undo::{self, Direction};
-use annals::ops::{self, add, branch, commit, merge, merging, mv, reset, resolve, restore, rm};
+use annals::ops::{
+    self, add, branch, commit, merge, merging, mv, repack, reset, resolve, restore, rm,
+};
 use annals::ops::{status, switch, tag};
 use annals::progress::{Monitor, Silent};
 use annals::repo::{Repository, Rules};
@@ -101,6 +103,7 @@ const VERBS: &[Verb] = &[
     Verb { name: "mv of a directory", prepare: recorded, run: |disk| rename(disk, &["d"], "n") },
     Verb { name: "branch", prepare: recorded, run: |disk| make_branch(disk, "another") },
     Verb { name: "tag", prepare: recorded, run: make_tag },
+    Verb { name: "repack", prepare: recorded_often, run: repack_all },
 ];
 
 fn not_recorded(disk: &MemoryDisk) {
@@ -403,6 +406,19 @@ fn make_tag(disk: &Arc<dyn Disk>) -> Done {
     tag::create(&repo, &person(), &options).map(drop)
 }
 
+fn recorded_often(disk: &MemoryDisk) {
+    recorded(disk);
+    for number in 0..3 {
+        write(disk, "d/b", noise(number + 3, 20_000));
+        commit_all(&open(&shared(disk)).unwrap(), "more").unwrap();
+    }
+}
+
+fn repack_all(disk: &Arc<dyn Disk>) -> Done {
+    let options = repack::Options { extent: repack::Extent::All, actor: person() };
+    repack::run(&open(disk)?, &options, &Silent).map(drop)
+}
+
 /// The next command: whoever comes after a crash records what there is.
 fn next_command(disk: &Arc<dyn Disk>) -> Done {
     commit_all(&open(disk)?, "next").map(drop)
@@ -617,6 +633,7 @@ power_loss! {
     mv_of_a_directory_survives_power_loss: "mv of a directory",
     branch_survives_power_loss: "branch",
     tag_survives_power_loss: "tag",
+    repack_survives_power_loss: "repack",
 }
 
 /// A killed command, as after a timeout: what was written is there.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use annals::disk::{MemoryDisk, OsDisk};
 use annals::object::{Node, Object, Signature, Sink};
-use annals::store::{Batch, Class, Publication, RefEdit};
+use annals::store::{Batch, Class, Extent, PackInfo, Publication, RefEdit};
 
 use super::*;
 
@@ -169,8 +169,19 @@ fn read_all(store: &Store) -> Vec<String> {
     messages
 }
 
-/// Writers that sleep between looking and publishing, merging packs as they go; readers that slept
-/// since long ago; in an order that follows from a seed.
+/// Rewrites packs as they were planned, maybe long ago; whether nobody was faster.
+fn repack(store: &Store, plan: &[PackInfo]) -> bool {
+    let mut repack = store.begin_repack(plan).unwrap();
+    annals::history::arrange(store, &mut repack).unwrap();
+    match repack.run("A", &Silent) {
+        Ok(_) => true,
+        Err(StoreError::Gone) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Writers that sleep between looking and publishing, merging packs as they go; somebody who
+/// rewrites packs; readers that slept since long ago; in an order that follows from a seed.
 #[test]
 fn random_interleavings_lose_nothing_that_was_acknowledged() {
     for seed in 0..12 {
@@ -180,12 +191,18 @@ fn random_interleavings_lose_nothing_that_was_acknowledged() {
         let shared = shared(&disk);
         let mut writers: Vec<Writer> = (0..4).map(|name| Writer::open(&shared, name)).collect();
         let mut readers: Vec<Store> = (0..2).map(|_| Writer::open(&shared, 9).store).collect();
+        let compactor = Writer::open(&shared, 9).store;
+        let (mut planned, mut repacked) = (Vec::new(), [0, 0]);
         let mut acknowledged: Vec<String> = Vec::new();
         let mut random = noise(seed + 1, 4000).into_iter();
         let mut next = |limit: usize| usize::from(random.next().unwrap_or(0)) % limit;
-        for number in 0..260 {
+        for number in 0..320 {
             let writer = next(4);
-            match next(8) {
+            match next(9) {
+                8 if next(2) == 0 => {
+                    planned = compactor.plan_repack(Extent::All).unwrap().rounds.concat();
+                }
+                8 => repacked[usize::from(repack(&compactor, &planned))] += 1,
                 0..=2 => writers[writer].prepare(number),
                 3..=5 => acknowledged.extend(writers[writer].publish()),
                 6 => {
@@ -204,6 +221,7 @@ fn random_interleavings_lose_nothing_that_was_acknowledged() {
         found.reverse();
         assert_eq!(found, acknowledged, "seed {seed}");
         assert!(found.len() > 20, "seed {seed}: {}", found.len());
+        assert!(repacked[1] > 3, "seed {seed}: {repacked:?}");
     }
 }
 
@@ -237,9 +255,16 @@ fn four_threads_publish_and_none_of_it_is_lost() {
                 })
             })
             .collect();
+        let compactor = scope.spawn(|| {
+            let store = Writer::open(&shared, 9).store;
+            while !done.load(Ordering::SeqCst) {
+                repack(&store, &store.plan_repack(Extent::All).unwrap().rounds.concat());
+            }
+        });
         writers.into_iter().for_each(|writer| writer.join().unwrap());
         done.store(true, Ordering::SeqCst);
         reader.join().unwrap();
+        compactor.join().unwrap();
     });
     let mut found = read_all(&Writer::open(&shared, 9).store);
     let mut acknowledged = acknowledged.into_inner().unwrap();

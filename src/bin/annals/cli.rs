@@ -83,6 +83,7 @@ pub(crate) enum Command {
     MergeTree(commands::merge_tree::Args),
     CatObject(commands::cat_object::Args),
     Fsck(commands::fsck::Args),
+    Repack(commands::repack::Args),
     Import(commands::import::Args),
     Export(commands::export::Args),
     Completions(commands::completions::Args),

@@ -27,6 +27,7 @@ pub(crate) mod other;
 pub(crate) mod reference;
 pub(crate) mod reflog;
 mod renames;
+pub(crate) mod repack;
 pub(crate) mod reset;
 pub(crate) mod resolve;
 pub(crate) mod restore;
@@ -74,6 +75,7 @@ pub(crate) fn run(context: &Context, command: &Command) -> Result<ExitCode, Erro
         Command::MergeTree(args) => merge_tree::run(context, args),
         Command::CatObject(args) => cat_object::run(context, args),
         Command::Fsck(args) => fsck::run(context, args),
+        Command::Repack(args) => repack::run(context, args),
         Command::Export(args) => export::run(context, args),
         Command::Import(args) => import::run(context, args),
         Command::Completions(args) => completions::run(context, args),

@@ -172,6 +172,7 @@ impl Running {
             Stage::Comparing => "comparing",
             Stage::Checking => "checking",
             Stage::Importing => "importing",
+            Stage::Repacking => "repacking",
             Stage::Exporting => "exporting",
             Stage::Indexing => "indexing",
         };
