@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use annals::disk::{FileKind, MemoryDisk, Survival};
+use annals::disk::{MemoryDisk, Survival};
 use annals::object::tree::Child;
 use annals::object::{Chunks, Entry, Manifest, Node, Object, Sink};
 use annals::ops::fsck::{self, Outcome};
@@ -61,14 +61,6 @@ fn sort(path: &str) -> Sort {
     } else {
         Sort::Nothing
     }
-}
-
-fn state_files(disk: &MemoryDisk) -> BTreeMap<String, Vec<u8>> {
-    let files = disk.tree(ROOT).into_iter().filter(|(_, entry)| entry.kind == FileKind::File);
-    files
-        .filter_map(|(path, entry)| Some((String::from_utf8(path).ok()?, entry.content)))
-        .filter(|(path, _)| path.starts_with(".annals/"))
-        .collect()
 }
 
 struct Judge {

@@ -120,6 +120,15 @@ pub(crate) fn working_files(disk: &MemoryDisk) -> Files {
     files
 }
 
+/// The files of the state directory, by their path from the root.
+pub(crate) fn state_files(disk: &MemoryDisk) -> BTreeMap<String, Vec<u8>> {
+    let files = disk.tree(ROOT).into_iter().filter(|(_, entry)| entry.kind == FileKind::File);
+    files
+        .filter_map(|(path, entry)| Some((String::from_utf8(path).ok()?, entry.content)))
+        .filter(|(path, _)| path.starts_with(".annals/"))
+        .collect()
+}
+
 /// The files of a tree.
 pub(crate) fn files_of(store: &Store, tree: &Id) -> Result<Files, StoreError> {
     let mut files = Files::new();
