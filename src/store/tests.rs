@@ -359,18 +359,22 @@ fn damage_to_an_older_record_loses_nothing() {
     }
 }
 
+/// Gives `format` another inode, as any copy does.
+fn become_copy(disk: &MemoryDisk) {
+    let bytes = disk.read("/repo/format").unwrap();
+    let dir = disk.open(Path::new("/repo")).unwrap();
+    dir.remove_file(b"format").unwrap();
+    disk.write("/elsewhere", b"takes the next inode");
+    disk.write("/repo/format", &bytes);
+}
+
 #[test]
 fn a_copy_begins_a_new_incarnation_with_its_first_write() {
     let disk = MemoryDisk::new();
     let store = create(&disk, 1).unwrap();
     commit(&store, "one").unwrap();
     let before = store.state().incarnation;
-    // The inode of `format` changes as with any copy.
-    let bytes = disk.read("/repo/format").unwrap();
-    let dir = disk.open(Path::new("/repo")).unwrap();
-    dir.remove_file(b"format").unwrap();
-    disk.write("/elsewhere", b"takes the next inode");
-    disk.write("/repo/format", &bytes);
+    become_copy(&disk);
     let copy = open(&disk, 2).unwrap();
     commit(&copy, "two").unwrap();
     let after = copy.state().incarnation;
@@ -401,10 +405,7 @@ fn an_incomplete_copy_goes_on_from_the_newest_record_that_came_along_whole() {
     for pack in newest {
         dir.remove_file(pack_path(pack.class, &pack.name).as_bytes()).unwrap();
     }
-    let bytes = disk.read("/repo/format").unwrap();
-    dir.remove_file(b"format").unwrap();
-    disk.write("/elsewhere", b"takes the next inode");
-    disk.write("/repo/format", &bytes);
+    become_copy(&disk);
     let copy = open(&disk, 2).unwrap();
     assert_eq!(messages(&copy).unwrap(), ["number 2", "number 1", "number 0"]);
     assert!(copy.take_notices().iter().any(|notice| notice.contains("incomplete copy")));
@@ -440,10 +441,7 @@ fn a_copy_takes_the_packs_that_its_packs_were_merged_into() {
     for found in dir.dir(b"lookup").unwrap().list().unwrap() {
         let _ = dir.remove_file(&[&b"lookup/"[..], &found.name].concat());
     }
-    let bytes = disk.read("/repo/format").unwrap();
-    dir.remove_file(b"format").unwrap();
-    disk.write("/elsewhere", b"takes the next inode");
-    disk.write("/repo/format", &bytes);
+    become_copy(&disk);
     let is_whole = |store: &Store| {
         let missing =
             |pack: &&PackInfo| dir.stat(pack_path(pack.class, &pack.name).as_bytes()).is_err();
@@ -469,6 +467,46 @@ fn a_copy_takes_the_packs_that_its_packs_were_merged_into() {
         let table: Table = again.object(&pack.table.unwrap()).unwrap();
         assert!(!table.rows.is_empty());
     }
+}
+
+/// Two that wrote at once stored the same twice, and neither pack came along with the copy.
+#[test]
+fn what_a_missing_pack_holds_is_not_elsewhere_for_being_in_another_missing_one() {
+    let disk = MemoryDisk::new();
+    let store = create(&disk, 1).unwrap();
+    commit(&store, "one").unwrap();
+    let sealed_with = |chunk: &[u8]| {
+        let batch = Batch::begin(&store).unwrap();
+        let mut writer = batch.writer();
+        writer.put_chunk(Class::Near, Kind::Chunk.id_of(chunk), chunk).unwrap();
+        writer.flush().unwrap();
+        drop(writer);
+        batch.seal().unwrap()
+    };
+    let before = store.state();
+    for twice in [sealed_with(b"twice"), sealed_with(b"twice")] {
+        store.publish(Publication::new("test", "A").with_packs(twice)).unwrap();
+    }
+    let lost: Vec<PackInfo> = store
+        .state()
+        .packs
+        .values()
+        .filter(|pack| !before.packs.contains_key(&pack.name) && pack.class == Class::Near)
+        .cloned()
+        .collect();
+    assert_eq!(lost.len(), 2);
+    // A pack that nobody lists, so that there is something to take.
+    drop(sealed_with(b"unlisted"));
+    drop(store);
+    let dir = disk.open(Path::new("/repo")).unwrap();
+    for pack in &lost {
+        dir.remove_file(pack_path(pack.class, &pack.name).as_bytes()).unwrap();
+    }
+    become_copy(&disk);
+    let copy = open(&disk, 2).unwrap();
+    commit(&copy, "two").unwrap();
+    let state = open(&disk, 3).unwrap().state();
+    assert!(lost.iter().all(|pack| state.packs.contains_key(&pack.name)));
 }
 
 #[test]

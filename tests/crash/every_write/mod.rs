@@ -7,11 +7,12 @@
 //!
 //! A [`Verb`] is a command and what was there before it; its [`Story`] knows how both look, and runs
 //! it on disks that die. `beginnings` and `commands` are what verbs are made of. What is shown is in
-//! the files that are left: `power_loss`, `killed`, `conflicts` and `failing`.
+//! the files that are left: `power_loss`, `killed`, `conflicts`, `copies` and `failing`.
 
 mod beginnings;
 mod commands;
 mod conflicts;
+mod copies;
 mod failing;
 mod killed;
 mod power_loss;
