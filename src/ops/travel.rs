@@ -5,14 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::diff;
 use crate::hash::Id;
 use crate::index::{Base, Presence, Tracked, Update};
 use crate::path::{Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::repo::{Person, Working};
-use crate::store::{Error as StoreError, RefEdit};
-use crate::worktree::{Obstacles, Step, Walker};
+use crate::store::RefEdit;
+use crate::worktree::{Obstacles, Step, Walker, steps_between};
 
 use super::pending::{self, Before, Lost, Pending, Plan, holds};
 use super::{Error, kept, restore};
@@ -95,17 +94,8 @@ pub(super) fn plan(
         }
         (journey.from, journey.tree) = (trees.from, trees.to);
     }
-    let mut steps = Vec::new();
-    diff::entries::<_, StoreError>(
-        working.repo.store(),
-        journey.from.as_ref(),
-        journey.tree.as_ref(),
-        &Pathspec::all(),
-        &mut |change| {
-            steps.push(Step { path: change.path, old: change.old, new: change.new });
-            Ok(())
-        },
-    )?;
+    let (from, to) = (journey.from.as_ref(), journey.tree.as_ref());
+    let mut steps = steps_between(working.repo.store(), from, to, &Pathspec::all())?;
     add_held_back(working, journey.tree, &mut steps)?;
     let nothing = BTreeSet::new();
     let lost = match &journey.unsaved {
@@ -160,17 +150,8 @@ pub(super) fn adopt(working: &mut Working<'_>, base: Base) -> Result<(), Error> 
     if working.index.is_lost() {
         return Ok(());
     }
-    let mut steps = Vec::new();
-    diff::entries::<_, StoreError>(
-        working.repo.store(),
-        working.base.tree.as_ref(),
-        base.tree.as_ref(),
-        &Pathspec::all(),
-        &mut |change| {
-            steps.push(Step { path: change.path, old: change.old, new: change.new });
-            Ok(())
-        },
-    )?;
+    let (from, to) = (working.base.tree.as_ref(), base.tree.as_ref());
+    let steps = steps_between(working.repo.store(), from, to, &Pathspec::all())?;
     // What the file system has no place for was not deleted.
     let taken = pending::taken(working, &steps)?;
     let mut rows = Vec::new();

@@ -15,11 +15,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Random;
+use crate::diff;
 use crate::disk::{self, Dir, DirRef, FileKind, FileRef, Stat};
-use crate::hash::{Kind, hex};
+use crate::hash::{Id, Kind, hex};
 use crate::index::{Index, Presence, Seen, Tracked, Volume};
-use crate::object::{Entry, What};
-use crate::path::{self, RepoPath};
+use crate::object::{Entry, Source, What};
+use crate::path::{self, Pathspec, RepoPath};
 use crate::progress::Monitor;
 use crate::store::{Error as StoreError, Store, read_content, read_small};
 
@@ -46,6 +47,21 @@ impl Step {
     pub fn will_be_directory(&self) -> bool {
         self.new.as_ref().is_some_and(Entry::is_directory)
     }
+}
+
+/// What goes from one tree to another, where the paths are meant. A tree that is `None` is empty.
+pub fn steps_between<S: Source<Error = StoreError>>(
+    source: &S,
+    from: Option<&Id>,
+    to: Option<&Id>,
+    pathspec: &Pathspec,
+) -> Result<Vec<Step>, StoreError> {
+    let mut steps = Vec::new();
+    diff::entries::<_, StoreError>(source, from, to, pathspec, &mut |change| {
+        steps.push(Step { path: change.path, old: change.old, new: change.new });
+        Ok(())
+    })?;
+    Ok(steps)
 }
 
 /// A path that could not be changed, and why.

@@ -11,7 +11,7 @@ pub mod scan;
 mod spelling;
 
 pub use crate::store::{read_content, read_small};
-pub use apply::{Applied, Failed, Obstacles, Step, Target, Walker, apply};
+pub use apply::{Applied, Failed, Obstacles, Step, Target, Walker, apply, steps_between};
 pub(crate) use apply::{holds_repository, is_of_repository};
 pub use probe::{file_system_time, volume};
 pub use spelling::Spellings;

@@ -9,7 +9,6 @@ use std::io;
 use super::super::{Error, kept, restore};
 use super::note::{FILE, Pending, PendingRef, Stamp, is_pending, read_note, remove_note};
 use super::plan::{apply, lock, settle, taken};
-use crate::diff;
 use crate::disk::{self, Dir, FileKind};
 use crate::hash::{Id, Kind, hex};
 use crate::index::{Presence, Tracked};
@@ -19,7 +18,8 @@ use crate::progress::{Monitor, Stage};
 use crate::repo::{Person, Repository, Rules, Working};
 use crate::store::{Error as StoreError, Publication, RefEdit, content_kind};
 use crate::worktree::record::hash_file;
-use crate::worktree::{Applied, Failed, Obstacles, Step, Walker, holds_repository, read_content};
+use crate::worktree::{Applied, Failed, Obstacles, Step, Walker};
+use crate::worktree::{holds_repository, read_content, steps_between};
 
 /// Finishes what a command that died had begun. If it still lives, says so.
 pub(in crate::ops) fn finish_interrupted(
@@ -43,19 +43,8 @@ pub(in crate::ops) fn finish_interrupted(
     let given = pending.paths.iter().filter_map(|path| RepoPath::new(path.clone()).ok());
     let mut parents: BTreeSet<RepoPath> =
         given.filter_map(|path| path.split().map(|(parent, _)| parent)).collect();
-    let mut all = Vec::new();
     let from = if pending.adopts { pending.from } else { None };
-    diff::entries::<_, Error>(
-        repo.store(),
-        from.as_ref(),
-        pending.to.as_ref(),
-        &pathspec,
-        &mut |change| {
-            parents.extend(change.path.split().map(|(parent, _)| parent));
-            all.push(Step { path: change.path, old: change.old, new: change.new });
-            Ok(())
-        },
-    )?;
+    let mut all = steps_between(repo.store(), from.as_ref(), pending.to.as_ref(), &pathspec)?;
     let stamps = add_overwritten(repo, &pending, &mut all)?;
     let same_boot = pending.boot.is_some() && pending.boot == repo.disk().boot_id();
     let mut failed = clear(&working, pending.to.as_ref(), &stamps, same_boot)?;

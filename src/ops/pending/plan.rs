@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::super::{Error, kept, moved, staging};
 use super::note::{Pending, PendingRef, remove_note, write_note};
-use crate::diff;
 use crate::disk::{Lock, Wait};
 use crate::hash::Id;
 use crate::index::{Base, Presence, Tracked, Unsynced, Update};
@@ -75,17 +74,8 @@ impl Plan {
         let actor_text = actor.to_actor();
         let said = (verb, &actor_text[..]);
         let trees = kept::show(working, said, working.base.tree, Some(tree), &[])?;
-        let mut steps = Vec::new();
-        diff::entries::<_, StoreError>(
-            repo.store(),
-            trees.from.as_ref(),
-            trees.to.as_ref(),
-            &Pathspec::all(),
-            &mut |change| {
-                steps.push(Step { path: change.path, old: change.old, new: change.new });
-                Ok(())
-            },
-        )?;
+        let (from, to) = (trees.from.as_ref(), trees.to.as_ref());
+        let steps = worktree::steps_between(repo.store(), from, to, &Pathspec::all())?;
         let pending = Pending {
             verb: verb.to_owned(),
             actor: actor_text,
