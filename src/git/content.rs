@@ -56,24 +56,9 @@ pub(super) fn cut(
     }
     sketcher.update(bytes);
     let sketch = *sketcher.finish_and_reset().as_bytes();
-    let chunks = listed(chunks, writer)?;
+    let chunks = Chunks::of(chunks, writer)?;
     let manifest = Manifest { size, content, chunker: chunk::CHUNKER, near, sketch, chunks };
     Ok(Content { size, id: writer.put_manifest(&manifest)? })
-}
-
-fn listed(chunks: Vec<ChunkRef>, writer: &mut Arranged<'_, '_>) -> Result<Chunks, Error> {
-    if chunks.len() == 1 {
-        return Ok(Chunks::One);
-    }
-    if chunks.len() <= FEW {
-        return Ok(Chunks::Few(chunks));
-    }
-    let mut list = ListBuilder::new();
-    let count = chunks.len() as u64;
-    for chunk in chunks {
-        list.push(chunk, writer)?;
-    }
-    Ok(Chunks::Many { list: list.finish(writer)?, count })
 }
 
 /// Content that is too long to be held in memory: cut and stored as it comes.

@@ -10,7 +10,7 @@ use crate::chunk::{self, SPAN_LIMIT, Sketcher};
 use crate::codec;
 use crate::hash::{Id, IdMap, Kind};
 use crate::merge::Contents;
-use crate::object::manifest::{self, FEW, ListBuilder, ListCursor, NEAR};
+use crate::object::manifest::{self, ListCursor, NEAR};
 use crate::object::{
     ChunkRef, Chunks, Commit, Entry, List, Manifest, Node, Object, Sink, Source, Take, Term, What,
     each_of_two,
@@ -338,18 +338,7 @@ impl Contents for Workspace<'_> {
             chunks.push(ChunkRef { id, length: length as u32 });
             start += length;
         }
-        let count = chunks.len() as u64;
-        let chunks = match chunks.len() {
-            1 => Chunks::One,
-            2..=FEW => Chunks::Few(chunks),
-            _ => {
-                let mut list = ListBuilder::new();
-                for chunk in chunks {
-                    list.push(chunk, self)?;
-                }
-                Chunks::Many { list: list.finish(self)?, count }
-            }
-        };
+        let chunks = Chunks::of(chunks, self)?;
         let sketch = *sketcher.finish().as_bytes();
         let manifest = Manifest { size, content, chunker: chunk::CHUNKER, near, sketch, chunks };
         self.put(Kind::Manifest, manifest.to_bytes())

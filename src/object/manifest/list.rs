@@ -6,7 +6,7 @@ use crate::codec::{Decode, Encode, Error, Validate};
 use crate::hash::{Id, Kind};
 use crate::object::{Object, Sink, Source, boundary};
 
-use super::{ChunkRef, LONGEST_CHUNK};
+use super::{ChunkRef, Chunks, FEW, LONGEST_CHUNK};
 
 /// What an inner node says about one node below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -168,6 +168,24 @@ impl ListBuilder {
             self.finish_level(level + 1, sink)?;
         }
         Ok(())
+    }
+}
+
+impl Chunks {
+    /// What a manifest says of these chunks, of which there is at least one: themselves, if they
+    /// are few, and else a list.
+    pub fn of<S: Sink>(chunks: Vec<ChunkRef>, sink: &mut S) -> Result<Self, S::Error> {
+        Ok(match chunks.len() {
+            1 => Self::One,
+            2..=FEW => Self::Few(chunks),
+            many => {
+                let mut list = ListBuilder::new();
+                for chunk in chunks {
+                    list.push(chunk, sink)?;
+                }
+                Self::Many { list: list.finish(sink)?, count: many as u64 }
+            }
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 
 use crate::chunk::{self, Sizes, Sketcher};
 use crate::clock::Time;
-use crate::disk::{Dir, FileRef, Stat};
+use crate::disk::{self, Dir, FileRef, Stat};
 use crate::hash::{ContentHasher, Id, Kind};
 use crate::object::manifest::{self, FEW, ListBuilder, NEAR, SMALL};
 use crate::object::{ChunkRef, Chunks, Manifest};
@@ -142,11 +142,12 @@ impl<'b, 's> Hand<'b, 's> {
             let (file, before) = match opened {
                 Ok(opened) => opened,
                 Err(error) => {
-                    return Ok(match error.kind() {
-                        io::ErrorKind::NotFound
-                        | io::ErrorKind::InvalidInput
-                        | io::ErrorKind::NotADirectory => Outcome::Vanished,
-                        _ => Outcome::Unreadable(error),
+                    // What cannot be opened as a file is one no more.
+                    let is_gone =
+                        disk::is_nothing(&error) || error.kind() == io::ErrorKind::InvalidInput;
+                    return Ok(match is_gone {
+                        true => Outcome::Vanished,
+                        false => Outcome::Unreadable(error),
                     });
                 }
             };
@@ -281,7 +282,7 @@ impl<'b, 's> Hand<'b, 's> {
             chunker: chunk::CHUNKER,
             near,
             sketch: *sketch.as_bytes(),
-            chunks: self.finish_chunks(chunks)?,
+            chunks: Chunks::of(chunks, &mut self.writer)?,
         };
         Ok((self.writer.put_manifest(&manifest)?, Some(manifest)))
     }
@@ -296,21 +297,6 @@ impl<'b, 's> Hand<'b, 's> {
             .store()
             .manifest_of(content)?
             .and_then(|(id, _)| batch.has(Kind::Manifest, &id).then_some(id)))
-    }
-
-    fn finish_chunks(&mut self, mut chunks: Vec<ChunkRef>) -> Result<Chunks, Error> {
-        if chunks.len() == 1 {
-            return Ok(Chunks::One);
-        }
-        if chunks.len() <= FEW {
-            return Ok(Chunks::Few(chunks));
-        }
-        let mut list = ListBuilder::new();
-        let count = chunks.len() as u64;
-        for chunk in chunks.drain(..) {
-            list.push(chunk, &mut self.writer)?;
-        }
-        Ok(Chunks::Many { list: list.finish(&mut self.writer)?, count })
     }
 
     /// Files of any size: cut here, stored by whoever has time. Memory does not depend on the
