@@ -15,7 +15,7 @@
 //! 3  blobs table
 //! 2  disk
 //! 1  chunk object
-//! 0  hash clock progress
+//! 0  hash clock progress slip
 //!    codec path
 //! ```
 
@@ -35,6 +35,7 @@ pub mod ops;
 pub mod path;
 pub mod progress;
 pub mod repo;
+pub mod slip;
 pub mod store;
 pub mod table;
 pub mod worktree;

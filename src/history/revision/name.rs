@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::hash::{Id, Kind, Prefix};
 use crate::history::{Names, Target};
 use crate::object::{Commit, Tag};
+use crate::slip;
 
 use super::{Candidate, Error, Revisions, Wanted, Warning};
 
@@ -184,7 +185,7 @@ impl<N: Names> Revisions<'_, N> {
             }
             let short = short_name(&full_name);
             if short.len().abs_diff(name.len()) <= 4 * most {
-                let distance = distance(name, short);
+                let distance = slip::distance(name, short);
                 if distance <= most {
                     near.insert((distance, short.to_owned()));
                 }
@@ -200,23 +201,4 @@ type About = Option<(Option<crate::object::Signature>, Vec<u8>)>;
 pub(super) fn short_name(full_name: &str) -> &str {
     let prefixes = ["refs/heads/", "refs/tags/", "refs/remotes/", "refs/"];
     prefixes.iter().find_map(|prefix| full_name.strip_prefix(prefix)).unwrap_or(full_name)
-}
-
-/// How many letters must be put in, left out, replaced or swapped with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut fewest = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                fewest = fewest.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(fewest);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }

@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
+use annals::slip::nearest;
 use clap::CommandFactory;
 
 use crate::cli::Cli;
 use crate::context::Context;
 use crate::report::Error;
-
-use super::other::nearest;
 
 /// Print help, in general or on one command
 #[derive(Debug, clap::Args)]

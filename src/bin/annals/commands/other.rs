@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use annals::slip::nearest;
 use clap::{CommandFactory, Parser};
 
 use crate::cli::Cli;
@@ -80,47 +81,4 @@ fn unknown(name: &str) -> Error {
         None => "`annals help` lists all commands".to_owned(),
     };
     Error::Usage { text, hint: Some(hint) }
-}
-
-/// The name that is most like `given`, if one is like it at all.
-pub(crate) fn nearest<'a>(
-    given: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let near = names.into_iter().map(|name| (distance(given, name), name)).min()?;
-    let most = given.chars().count().div_ceil(3).max(1);
-    (near.0 <= most).then_some(near.1)
-}
-
-/// How many letters must be changed, added, removed or swapped.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slip_is_recognised_and_a_stranger_is_not() {
-        let names = ["commit", "status", "log", "diff"];
-        assert_eq!(nearest("comit", names), Some("commit"));
-        assert_eq!(nearest("statsu", names), Some("status"));
-        assert_eq!(nearest("lgo", names), Some("log"));
-        assert_eq!(nearest("frobnicate", names), None);
-    }
 }
