@@ -65,26 +65,14 @@ fn names_end_with_zero_bytes_if_asked() {
 
 #[test]
 fn three_dots_mean_since_the_two_went_apart() {
-    let world = World::with(&["base: a=1"]);
-    world.run("branch side").ok();
-    world.write("b", "main\n");
-    world.commit("on main");
-    world.run("switch -q side").ok();
-    world.write("c", "side\n");
-    world.commit("on side");
+    let world = World::forked();
     assert_eq!(world.says("diff --name-status main side"), "D\tb\nA\tc");
     assert_eq!(world.says("diff --name-status main...side"), "A\tc");
 }
 
 #[test]
 fn of_several_merge_bases_the_newest_is_compared_and_the_user_is_told() {
-    let world = World::with(&["base: a=1"]);
-    world.run("branch side").ok();
-    world.write("b", "main\n");
-    world.commit("on main");
-    world.run("switch -q side").ok();
-    world.write("c", "side\n");
-    world.commit("on side");
+    let world = World::forked();
     world.record_merge("left", &["main", "side"]);
     world.record_merge("right", &["side", "main"]);
     let (out, err) = world.run("diff --name-status left...right").ends(0);

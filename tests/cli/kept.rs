@@ -33,20 +33,19 @@ fn apart() -> World {
     world.write("clean", "1\n");
     link(&world, "base");
     world.commit("base");
+    let commit = |whose: &str| {
+        world.write("a", format!("1\n{whose}\n3\n"));
+        world.write("photo.jpg", format!("\0{whose}"));
+        world.write("new", format!("{whose}\n"));
+        link(&world, whose);
+        world.commit(whose);
+    };
     world.run("switch -q -c side").ok();
-    world.write("a", "1\ntheirs\n3\n");
-    world.write("photo.jpg", b"\0theirs");
     world.write("deleted", "2\n");
-    world.write("new", "theirs\n");
-    link(&world, "theirs");
-    world.commit("theirs");
+    commit("theirs");
     world.run("switch -q main").ok();
-    world.write("a", "1\nours\n3\n");
-    world.write("photo.jpg", b"\0ours");
     remove(&world, "deleted");
-    world.write("new", "ours\n");
-    link(&world, "ours");
-    world.commit("ours");
+    commit("ours");
     world
 }
 

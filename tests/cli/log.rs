@@ -102,13 +102,7 @@ fn the_reflog_says_where_a_ref_has_been() {
 
 /// `main` and `side` fork at `base`; `left` merges them.
 fn forked() -> World {
-    let world = World::with(&["base: a=1"]);
-    world.run("branch side").ok();
-    world.write("b", "main\n");
-    world.commit("on main");
-    world.run("switch -q side").ok();
-    world.write("c", "side\n");
-    world.commit("on side");
+    let world = World::forked();
     world.record_merge("left", &["main", "side"]);
     world
 }

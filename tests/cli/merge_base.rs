@@ -4,14 +4,8 @@ use crate::support::World;
 
 /// `main` and `side` fork at `base`; `left` and `right` merge them both ways.
 fn crossed() -> World {
-    let world = World::with(&["base: a=1"]);
-    world.run("tag base").ok();
-    world.run("branch side").ok();
-    world.write("b", "main\n");
-    world.commit("on main");
-    world.run("switch -q side").ok();
-    world.write("c", "side\n");
-    world.commit("on side");
+    let world = World::forked();
+    world.run("tag base side~1").ok();
     world.record_merge("left", &["main", "side"]);
     world.record_merge("right", &["side", "main"]);
     world

@@ -46,6 +46,12 @@ fn an_unreadable_directory_is_named_and_is_no_modification() {
     let named: Vec<&[u8]> = found.unreadable.iter().map(|(path, _)| path.as_bytes()).collect();
     assert_eq!(named, [b"small"]);
     // A difference has no place for it, and says so.
+    let told = told_by_diff(&repo);
+    assert!(told.len() == 1 && told[0].starts_with("'small' is left out"), "{told:?}");
+}
+
+/// What is told beside a difference in which nothing differs.
+fn told_by_diff(repo: &Repository) -> Vec<String> {
     let told = Notices::default();
     let options = diff::Options {
         old: diff::Side::Index,
@@ -55,9 +61,8 @@ fn an_unreadable_directory_is_named_and_is_no_modification() {
     };
     let mut differs =
         |change: Change| Err::<(), ops::Error>(ops::Error::NoMatch(change.path.to_string()));
-    diff::run(&repo, &options, &told, &mut differs).unwrap();
-    let told = told.0.into_inner().unwrap();
-    assert!(told.len() == 1 && told[0].starts_with("'small' is left out"), "{told:?}");
+    diff::run(repo, &options, &told, &mut differs).unwrap();
+    told.0.into_inner().unwrap()
 }
 
 /// Nor is a file that cannot be read, though its time says that it may have been changed. One of
@@ -79,17 +84,7 @@ fn an_unreadable_file_is_named_and_is_no_modification() {
         let named: Vec<&[u8]> = found.unreadable.iter().map(|(path, _)| path.as_bytes()).collect();
         assert_eq!(named, [b"still"]);
         // Neither has a place in a difference, and least of all as deleted.
-        let told = Notices::default();
-        let options = diff::Options {
-            old: diff::Side::Index,
-            new: diff::Side::Worktree,
-            paths: Pathspec::all(),
-            rules: Rules::default(),
-        };
-        let mut differs =
-            |change: Change| Err::<(), ops::Error>(ops::Error::NoMatch(change.path.to_string()));
-        diff::run(&repo, &options, &told, &mut differs).unwrap();
-        let told = told.0.into_inner().unwrap();
+        let told = told_by_diff(&repo);
         assert!(told.len() == 2 && told[0].starts_with("'still' is left out"), "{told:?}");
         assert!(told[1].starts_with("'small/f01' is left out"), "{told:?}");
     }

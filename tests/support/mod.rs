@@ -79,6 +79,18 @@ impl World {
         world
     }
 
+    /// On `side`; `main` and `side` fork at `base`, and each has a file of its own.
+    pub(crate) fn forked() -> Self {
+        let world = Self::with(&["base: a=1"]);
+        world.run("branch side").ok();
+        world.write("b", "main\n");
+        world.commit("on main");
+        world.run("switch -q side").ok();
+        world.write("c", "side\n");
+        world.commit("on side");
+        world
+    }
+
     /// Records everything.
     pub(crate) fn commit(&self, message: &str) {
         self.later(60);
