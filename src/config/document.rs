@@ -3,7 +3,7 @@
 use toml_edit::{DocumentMut, Item, Table, TableLike, Value};
 
 use super::Error;
-use super::keys::{Form, key, parse_flag, split};
+use super::keys::{Form, key, parse_flag, similar, split};
 
 pub(super) fn parse(origin: &str, text: &str) -> Result<DocumentMut, Error> {
     text.parse().map_err(|error: toml_edit::TomlError| Error::Syntax {
@@ -54,8 +54,17 @@ fn to_text(value: &Value) -> Option<String> {
     })
 }
 
-/// The text of a settings file with this key set.
+/// The text of a settings file with this key set, which must be one that is known.
 pub fn set(text: &str, name: &str, value: &str) -> Result<String, Error> {
+    split(name)?;
+    if key(name).is_none() {
+        return Err(Error::Unknown { name: name.to_owned(), similar: similar(name) });
+    }
+    put(text, name, value)
+}
+
+/// The same whether or not the key is known.
+pub(super) fn put(text: &str, name: &str, value: &str) -> Result<String, Error> {
     let path = split(name)?;
     let form = key(name).map_or(Form::Text, |key| key.form);
     form.check(name, value)?;
@@ -141,9 +150,18 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_nobody_knows_is_not_set() {
+        let similar = Some("user.name".to_owned());
+        let unknown = Error::Unknown { name: "user.nmae".to_owned(), similar };
+        assert_eq!(set("", "user.nmae", "A"), Err(unknown));
+        assert_eq!(put("", "user.nmae", "A").unwrap(), "[user]\nnmae = \"A\"\n");
+    }
+
+    #[test]
     fn a_section_is_not_a_value() {
-        let text = "[user]\nname = \"A\"\n";
-        assert_eq!(set(text, "user.name.x", "1"), Err(Error::Shape("user.name.x".into())));
+        let text = "[branch]\nmain = \"A\"\n";
+        let name = "branch.main.remote";
+        assert_eq!(set(text, name, "1"), Err(Error::Shape(name.into())));
         assert!(matches!(set("user =", "user.name", "A"), Err(Error::Syntax { .. })));
     }
 }

@@ -16,6 +16,14 @@ pub enum Error {
     /// A name is not one of a setting.
     #[error("'{0}' is not the name of a setting: it has no section, as in 'user.name'")]
     Name(String),
+    /// Nobody knows a setting of that name.
+    #[error("'{name}' is not a setting")]
+    Unknown {
+        /// What was given.
+        name: String,
+        /// What may have been meant.
+        similar: Option<String>,
+    },
     /// A value does not fit its key.
     #[error("'{name}' cannot be '{value}': it is {wanted}")]
     Value {

@@ -1,5 +1,7 @@
 //! Every key that is known: its form, its default and what it is for.
 
+use crate::slip;
+
 use super::Error;
 
 /// What the value of a key looks like.
@@ -148,6 +150,26 @@ pub fn key(name: &str) -> Option<&'static Key> {
     })
 }
 
+/// The name that may have been meant by one that nobody knows; what is the user's own in it stays.
+pub fn similar(name: &str) -> Option<String> {
+    let parts = split(name).ok()?;
+    let near = KEYS.iter().filter_map(|key| {
+        let pattern: Vec<&str> = key.name.split('.').collect();
+        let (mut asked, mut meant) = (Vec::new(), pattern.clone());
+        for (at, part) in parts.iter().enumerate() {
+            if pattern.len() == parts.len() && pattern[at] == "*" {
+                asked.push("*".to_owned());
+                meant[at] = part;
+            } else {
+                // Elsewhere they may be written with capitals.
+                asked.push(part.to_lowercase());
+            }
+        }
+        Some((slip::near(&asked.join("."), key.name)?, meant.join(".")))
+    });
+    near.min().map(|(_, name)| name)
+}
+
 /// The parts of a name: section, perhaps a subsection that may contain dots, and key.
 pub(super) fn split(name: &str) -> Result<Vec<&str>, Error> {
     let wrong = || Error::Name(name.to_owned());
@@ -192,5 +214,16 @@ mod tests {
         assert_eq!(key("branch.a.b.remote").unwrap().name, "branch.*.remote");
         assert_eq!(key("alias.st").unwrap().name, "alias.*");
         assert!(key("user.nick").is_none());
+    }
+
+    #[test]
+    fn a_slip_in_a_name_is_told_from_what_is_the_users_own_in_it() {
+        assert_eq!(similar("user.nmae").unwrap(), "user.name");
+        assert_eq!(similar("core.quotePath").unwrap(), "core.quotepath");
+        assert_eq!(similar("init.defaultBranch").unwrap(), "init.default-branch");
+        assert_eq!(similar("alas.St").unwrap(), "alias.St");
+        assert_eq!(similar("branch.My.Own.remte").unwrap(), "branch.My.Own.remote");
+        assert_eq!(similar("gc.reflogexpire"), None);
+        assert_eq!(similar("name"), None);
     }
 }

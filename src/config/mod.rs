@@ -2,8 +2,9 @@
 //!
 //! Settings are TOML, edited by people, so comments and order survive a change. There are four
 //! levels, each over the one before: system, user, repository, command line. The library is given
-//! texts; reading files outside a repository is the program's business. Keys nobody knows are kept
-//! and listed, so an older program never loses what a newer one has set.
+//! texts; reading files outside a repository is the program's business. A key nobody knows is not
+//! set; where one stands it is kept and listed, so an older program never loses what a newer one
+//! has set.
 
 mod document;
 mod error;
@@ -13,7 +14,7 @@ use toml_edit::DocumentMut;
 
 pub use document::{set, unset};
 pub use error::Error;
-pub use keys::{Form, KEYS, Key, key};
+pub use keys::{Form, KEYS, Key, key, similar};
 
 /// Where a setting comes from, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +84,7 @@ impl Config {
     /// Takes `KEY=VALUE`, or `KEY` for `KEY=true`, as given on a command line.
     pub fn add_assignment(&mut self, text: &str) -> Result<(), Error> {
         let (name, value) = text.split_once('=').unwrap_or((text, "true"));
-        let document = document::parse("", &set("", name, value)?)?;
+        let document = document::parse("", &document::put("", name, value)?)?;
         let origin = Level::CommandLine.name().to_owned();
         self.insert(Layer { level: Level::CommandLine, origin, document });
         Ok(())
@@ -156,6 +157,13 @@ impl Config {
         settings
     }
 
+    /// The settings that nobody knows.
+    pub fn unknown(&self) -> Vec<Setting> {
+        let mut settings = self.list();
+        settings.retain(|setting| key(&setting.name).is_none());
+        settings
+    }
+
     /// What an alias stands for.
     pub fn alias(&self, name: &str) -> Result<Option<String>, Error> {
         Ok(self.get(&format!("alias.{name}"))?.map(|setting| setting.value))
@@ -195,6 +203,17 @@ mod tests {
         let error = config.flag("core.quotepath").unwrap_err().to_string();
         assert_eq!(error, "'core.quotepath' cannot be '3': it is true or false");
         assert!(config.add_assignment("record.times=sometimes").is_err());
+    }
+
+    #[test]
+    fn what_nobody_knows_is_named_with_where_it_stands_and_is_no_error() {
+        let mut config = Config::new();
+        let text = "odd = 1\n[user]\nname = \"A\"\nnick = \"a\"\n[alias]\nst = \"status\"\n";
+        config.add(Level::User, "user", text).unwrap();
+        config.add_assignment("user.nmae=B").unwrap();
+        let unknown = config.unknown();
+        let found: Vec<_> = unknown.iter().map(|one| (&one.name[..], &one.origin[..])).collect();
+        assert_eq!(found, [("odd", "user"), ("user.nick", "user"), ("user.nmae", "command line")]);
     }
 
     #[test]

@@ -40,6 +40,27 @@ fn comments_stay_and_a_wrong_value_is_refused() {
 }
 
 #[test]
+fn a_setting_that_nobody_knows_is_refused_and_told_of_where_it_stands() {
+    let world = World::new();
+    let said = world.run("config user.nmae Ada").fails(128);
+    assert_eq!(said, "error: 'user.nmae' is not a setting\nhint: did you mean 'user.name'?\n");
+    let said = world.run("config set gc.reflogexpire never").fails(128);
+    assert!(said.contains("hint: `annals config keys` lists all settings"), "{said}");
+    assert_eq!(world.says("config list"), "");
+    world.run("config get user.nmae").fails(1);
+    world.run("config alias.anything status").ok();
+    // A newer program may have written it.
+    world.write(".annals/config.toml", "[user]\nnmae = \"Ada\"\n");
+    let (_, said) = world.run("status -s").ends(0);
+    let file = world.path(".annals/config.toml").canonicalize().unwrap();
+    let told = "is not a setting; did you mean 'user.name'?";
+    assert_eq!(said, format!("warning: 'user.nmae' ({}) {told}\n", file.display()));
+    let (_, said) = world.run("-c log.dat=iso config unset user.nmae").ends(0);
+    assert!(said.contains("'log.dat' (command line) is not a setting"), "{said}");
+    assert_eq!(world.run("config list").ends(0), (String::new(), String::new()));
+}
+
+#[test]
 fn what_is_recorded_is_compressed_as_hard_as_the_setting_says() {
     let stored = |level: &str| {
         let world = World::new();

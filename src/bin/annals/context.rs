@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use annals::clock::{Env, SteppingClock, SystemRandom, Time};
-use annals::config::{Config, Level};
+use annals::config::{Config, Level, similar};
 use annals::disk::{DirRef, Disk, OsDisk};
 use annals::history::{dates, revision};
 use annals::merge::Style;
@@ -133,6 +133,12 @@ impl Context {
         }
         for assignment in &self.global.settings {
             config.add_assignment(assignment)?;
+        }
+        for setting in config.unknown() {
+            let (name, origin) = (&setting.name, &setting.origin);
+            let meant = similar(name);
+            let meant = meant.map_or_else(String::new, |name| format!("; did you mean '{name}'?"));
+            self.monitor().notice(&format!("'{name}' ({origin}) is not a setting{meant}"));
         }
         Ok(self.config.get_or_init(|| config))
     }

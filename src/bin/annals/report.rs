@@ -136,6 +136,13 @@ pub(crate) fn report(error: &Error, color: Color, is_json: bool, discards: Optio
             })
         }
         Error::Ops(error) => of_ops(error),
+        Error::Config(error @ config::Error::Unknown { similar, .. }) => {
+            let told = Told::new("config", error);
+            match similar {
+                Some(name) => told.hint(format!("did you mean '{name}'?")),
+                None => told.hint("`annals config keys` lists all settings"),
+            }
+        }
         Error::Config(error) => Told::new("config", error),
         Error::Path(error) => Told::new("path", error),
         Error::Usage { text, hint } => {
