@@ -1,5 +1,6 @@
 //! Branches: listing, making, renaming and deleting them.
 
+use crate::git::readable;
 use crate::hash::Id;
 use crate::history::{StoredGraph, ancestor, refname};
 use crate::object::{Commit, Source};
@@ -36,7 +37,8 @@ pub fn list(repo: &Repository) -> Vec<Branch> {
 
 /// The first line of what a branch's commit says.
 pub fn subject(repo: &Repository, id: &Id) -> Result<Vec<u8>, Error> {
-    Ok(repo.store().object::<Commit>(id)?.subject().to_vec())
+    let commit: Commit = repo.store().object(id)?;
+    Ok(readable(&commit).subject().to_vec())
 }
 
 /// The branch HEAD is on, whether or not it has commits.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bstr::ByteSlice;
 
+use crate::git::readable;
 use crate::hash::{Id, Kind};
 use crate::history::walk::{self, Direction, Follow, Merges, Order, Step, Walk, same_along};
 use crate::history::{Asked, Commits, Graph, StoredGraph};
@@ -205,6 +206,7 @@ impl Chosen {
     }
 
     fn has(&self, commit: &Commit) -> bool {
+        let commit = readable(commit);
         let author = [&commit.author.name[..], b" <", &commit.author.email, b">"].concat();
         contains_any(&author, &self.authors) && contains_any(&commit.message, &self.messages)
     }

@@ -9,6 +9,7 @@ use annals::git::Pace;
 use annals::ops::{self, import, init};
 use annals::progress::Silent;
 use annals::repo::{Repository, Rules};
+use serde_json::Value;
 
 use super::repository::GitRepository;
 use crate::crash::{ROOT, check, env, open, person, shared};
@@ -53,6 +54,51 @@ fn an_imported_history_has_every_file_and_is_sound() {
     // What stands under a name that cannot be kept is there under another.
     let odd = ours(&["ls", "-r", "odd/trees"]);
     assert!(odd.contains("bad/%2eannals\n") && odd.contains("bad/twice%2\n"), "{odd}");
+}
+
+/// Git says beside the bytes what encoding they are in.
+#[test]
+fn words_in_another_encoding_are_shown_as_text_and_kept_as_they_are() {
+    let world = World::empty();
+    let Some(git) = GitRepository::new(&world.path("theirs")) else { return };
+    git.write("a", "1\n");
+    git.run(&["add", "a"]);
+    let tree = git.run(&["write-tree"]);
+    let commit = |encoding: &str| {
+        let mut bytes = format!("tree {tree}\n").into_bytes();
+        for role in ["author", "committer"] {
+            bytes.extend_from_slice(role.as_bytes());
+            bytes.extend_from_slice(b" J\xfcrgen <j@x> 1700000000 +0000\n");
+        }
+        bytes.extend_from_slice(encoding.as_bytes());
+        bytes.extend_from_slice(b"\ngr\xfcn\n");
+        git.object("commit", &bytes)
+    };
+    git.run(&["branch", "said", &commit("encoding ISO-8859-1\n")]);
+    git.run(&["branch", "unsaid", &commit("")]);
+    world.run_args(&["import", "git", "theirs", "ours"]).ok();
+    let ours = |args: &[&str]| world.run_in("ours".as_ref(), args);
+    let format = "--format=%an|%s|%e";
+    let said = ours(&["log", format, "said"]).ok();
+    assert_eq!(said, "Jürgen|grün|ISO-8859-1\n");
+    assert_eq!(said, git.run(&["log", format, "said"]) + "\n");
+    assert_eq!(
+        ours(&["log", "--format=%s", "--author", "jürgen", "--grep=grün", "--all"]).ok(),
+        "grün\n"
+    );
+    let shown: Value = serde_json::from_str(&ours(&["log", "--json", "said"]).ok()).unwrap();
+    assert_eq!((&shown["message"], &shown["encoding"]), (&"grün\n".into(), &"ISO-8859-1".into()));
+    let raw = ours(&["cat-object", "--raw", "said"]).bytes();
+    assert!(raw.windows(4).any(|bytes| bytes == b"gr\xfcn"));
+    // What says nothing is not guessed at; a terminal is not given what could mean anything to it.
+    assert_eq!(ours(&["log", "--format=%s", "unsaid"]).bytes(), b"gr\xfcn\n");
+    let shown: Value = serde_json::from_str(&ours(&["log", "--json", "unsaid"]).ok()).unwrap();
+    assert_eq!(shown["message"]["bytes"], "6772fc6e0a");
+    let seen = world.on_terminal(
+        &[("NO_COLOR", "1"), ("PAGER", "cat")],
+        &["-C", "ours", "log", "--format=%s", "unsaid"],
+    );
+    assert_eq!(seen, "gr\u{fffd}n\n");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use annals::clock::Time;
+use annals::git::readable;
 use annals::hash::Id;
 use annals::history::dates::{DateStyle, Shown};
 use annals::object::{Commit, Signature};
@@ -86,6 +87,7 @@ impl<'c> Pretty<'c> {
     /// The commit as it is shown.
     pub(crate) fn show(&self, id: &Id, commit: &Commit) -> Vec<u8> {
         let mut text = Vec::new();
+        let commit = &*readable(commit);
         match &self.form {
             Form::Oneline => {
                 let shown = self.context.output().color.yellow(&id.short(8));
@@ -101,7 +103,7 @@ impl<'c> Pretty<'c> {
             }
             form => self.paragraphs(form, id, commit, &mut text),
         }
-        text
+        self.context.output().readable(text)
     }
 
     fn paragraphs(&self, form: &Form, id: &Id, commit: &Commit, text: &mut Vec<u8>) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use annals::git::{encoding, readable};
 use annals::hash::Id;
 use annals::history::drawing::{Drawing, Row};
 use annals::history::walk::{Direction, Follow, Merges, Order};
@@ -315,6 +316,8 @@ pub(super) fn commit_json(
     id: &Id,
     commit: &Commit,
 ) -> Result<Value, Error> {
+    let encoding = encoding(commit);
+    let commit = &*readable(commit);
     let mut value = json!({
         "id": id_json(id),
         "tree": id_json(&commit.tree),
@@ -323,6 +326,9 @@ pub(super) fn commit_json(
         "committer": person_json(&commit.committer),
         "message": text_json(&commit.message),
     });
+    if let Some(encoding) = encoding {
+        value["encoding"] = text_json(encoding);
+    }
     if format.is_some() {
         let mut changes = Vec::new();
         let options = compared(context, commit, paths)?;

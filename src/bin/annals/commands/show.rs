@@ -125,11 +125,11 @@ fn show_tag(context: &Context, pretty: &Pretty<'_>, tag: &Tag) -> Result<(), Err
     let name = String::from_utf8_lossy(&tag.name);
     output.line(output.color.yellow(&format!("tag {name}")))?;
     if let Some(tagger) = &tag.tagger {
-        output.line([b"Tagger: ", &who(tagger)[..]].concat())?;
+        output.line(output.readable([b"Tagger: ", &who(tagger)[..]].concat()))?;
         output.line(format!("Date:   {}", pretty.date(tagger)))?;
     }
     output.line("")?;
-    output.write(&tag.message)?;
+    output.write(&output.readable(tag.message.clone()))?;
     output.line("")
 }
 

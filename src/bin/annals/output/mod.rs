@@ -126,6 +126,17 @@ impl Output {
         self.quoting.show(path.as_bytes())
     }
 
+    /// Words as they are shown: what is no text in them could mean anything to a terminal.
+    pub(crate) fn readable(&self, text: Vec<u8>) -> Vec<u8> {
+        match String::from_utf8(text) {
+            Err(error) if is_terminal() => {
+                String::from_utf8_lossy(error.as_bytes()).into_owned().into_bytes()
+            }
+            Err(error) => error.into_bytes(),
+            Ok(text) => text.into_bytes(),
+        }
+    }
+
     /// Tells something a person should know, beside the data.
     pub(crate) fn warn(&self, text: &str) {
         self.progress.pause();
