@@ -61,6 +61,27 @@ fn placeholders_are_those_of_git() {
 }
 
 #[test]
+fn people_have_the_names_they_have_and_colours_are_gits() {
+    let world = three();
+    let said = world.run_args(&["log", "-1", "--format=%aN|%aE|%aL|%cN|%cE|%cL|%e|%aX"]).ok();
+    assert_eq!(said, "Ada|ada@example.org|ada|Carl|carl@example.org|carl||%aX\n");
+    let id = &world.says("rev-parse HEAD")[..8];
+    let painted = "--format=%Cred%s%Creset %C(bold 208)%an%C(nocolour) %C(auto)%h%d%C(blue)%h";
+    let said = world.run_args(&["log", "-1", painted]).ok();
+    assert_eq!(said, format!("three Ada%C(nocolour) {id} (HEAD -> main){id}\n"));
+    let said = world.run_args(&["--color=always", "log", "-1", painted]).ok();
+    let head = "(\x1b[36mHEAD ->\x1b[0m \x1b[32mmain\x1b[0m)";
+    assert_eq!(
+        said,
+        format!(
+            "\x1b[31mthree\x1b[0m \x1b[1;38;5;208mAda%C(nocolour) \x1b[33m{id}\x1b[0m {head}\x1b[34m{id}\n"
+        )
+    );
+    let always = world.run_args(&["log", "-1", "--format=%C(always,red)%s"]).ok();
+    assert_eq!(always, "\x1b[31mthree\n");
+}
+
+#[test]
 fn what_each_commit_changed_stands_below_it() {
     let world = three();
     assert_eq!(world.says("log --oneline --name-status -1").lines().last(), Some("M\td/b"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use annals::clock::Time;
-use annals::git::readable;
+use annals::git::{encoding, readable};
 use annals::hash::Id;
 use annals::history::dates::{DateStyle, Shown};
 use annals::object::{Commit, Signature};
@@ -11,6 +11,7 @@ use annals::ops::log::Decoration;
 use bstr::ByteSlice;
 
 use crate::context::Context;
+use crate::output::color_codes;
 use crate::report::Error;
 
 /// How commits are shown.
@@ -86,8 +87,8 @@ impl<'c> Pretty<'c> {
 
     /// The commit as it is shown.
     pub(crate) fn show(&self, id: &Id, commit: &Commit) -> Vec<u8> {
-        let mut text = Vec::new();
         let commit = &*readable(commit);
+        let mut text = Vec::new();
         match &self.form {
             Form::Oneline => {
                 let shown = self.context.output().color.yellow(&id.short(8));
@@ -196,7 +197,7 @@ impl<'c> Pretty<'c> {
 
     /// Replaces the placeholders of a pattern; what is none stays as it is.
     fn expand(&self, pattern: &str, id: &Id, commit: &Commit, text: &mut Vec<u8>) {
-        let mut rest = pattern;
+        let (mut rest, mut paints) = (pattern, false);
         while let Some(at) = rest.find('%') {
             text.extend(rest[..at].bytes());
             rest = &rest[at + 1..];
@@ -204,7 +205,7 @@ impl<'c> Pretty<'c> {
             let magic = rest.chars().next().filter(|c| matches!(c, '+' | '-' | ' '));
             let placeholder = &rest[magic.map_or(0, char::len_utf8)..];
             let mut value = Vec::new();
-            match self.placeholder(placeholder, id, commit, &mut value) {
+            match self.placeholder(placeholder, id, commit, &mut paints, &mut value) {
                 Some(length) => {
                     match magic {
                         Some('+') if !value.is_empty() => text.push(b'\n'),
@@ -224,11 +225,13 @@ impl<'c> Pretty<'c> {
     }
 
     /// Writes the value of the placeholder that `rest` begins with; its length, if it is one.
+    /// `paints` is whether ids and names of commits are coloured, from `%C(auto)` on.
     fn placeholder(
         &self,
         rest: &str,
         id: &Id,
         commit: &Commit,
+        paints: &mut bool,
         text: &mut Vec<u8>,
     ) -> Option<usize> {
         if let Some(digits) = rest.strip_prefix('x') {
@@ -236,7 +239,7 @@ impl<'c> Pretty<'c> {
             text.push(byte);
             return Some(3);
         }
-        if let Some(length) = self.paint(rest, text) {
+        if let Some(length) = self.paint(rest, paints, text) {
             return Some(length);
         }
         let ids = |short: bool| -> Vec<u8> {
@@ -244,9 +247,12 @@ impl<'c> Pretty<'c> {
             let all: Vec<String> = commit.parents.iter().map(shown).collect();
             all.join(" ").into_bytes()
         };
+        let own = |id: String| -> Vec<u8> {
+            if *paints { self.context.output().color.yellow(&id).into() } else { id.into() }
+        };
         let value: Vec<u8> = match rest.get(..1)? {
-            "H" => id.to_string().into(),
-            "h" => id.short(8).into(),
+            "H" => own(id.to_string()),
+            "h" => own(id.short(8)),
             "T" => commit.tree.to_string().into(),
             "t" => commit.tree.short(8).into(),
             "P" => ids(false),
@@ -255,11 +261,12 @@ impl<'c> Pretty<'c> {
             "f" => slug(commit.subject()),
             "b" => body(&commit.message).to_vec(),
             "B" => commit.message.clone(),
-            "d" => match self.decorated(id, false) {
+            "d" => match self.decorated(id, *paints) {
                 names if names.is_empty() => Vec::new(),
                 names => format!(" ({names})").into(),
             },
-            "D" => self.decorated(id, false).into(),
+            "D" => self.decorated(id, *paints).into(),
+            "e" => encoding(commit).unwrap_or_default().to_vec(),
             "n" => b"\n".to_vec(),
             "%" => b"%".to_vec(),
             "a" => return self.person(&commit.author, rest.get(1..2)?, text),
@@ -273,10 +280,11 @@ impl<'c> Pretty<'c> {
     fn person(&self, signature: &Signature, letter: &str, text: &mut Vec<u8>) -> Option<usize> {
         let date =
             |style: DateStyle| self.date_in(signature, &style, Shown::AsRecorded).into_bytes();
+        // Names and addresses are what they are: nobody is known by another.
         text.extend(match letter {
-            "n" => signature.name.clone(),
-            "e" => signature.email.clone(),
-            "l" => signature.email.split(|&b| b == b'@').next().unwrap_or_default().to_vec(),
+            "n" | "N" => signature.name.clone(),
+            "e" | "E" => signature.email.clone(),
+            "l" | "L" => signature.email.split(|&b| b == b'@').next().unwrap_or_default().to_vec(),
             "d" => self.date(signature).into_bytes(),
             "D" => date(DateStyle::Rfc),
             "i" => date(DateStyle::Iso),
@@ -289,34 +297,28 @@ impl<'c> Pretty<'c> {
         Some(2)
     }
 
-    /// `%Cred`, `%C(yellow)`, `%Creset` and the like.
-    fn paint(&self, rest: &str, text: &mut Vec<u8>) -> Option<usize> {
-        let name = rest.strip_prefix('C')?;
-        let (name, length) = match name.strip_prefix('(') {
-            Some(name) => name.find(')').map(|end| (&name[..end], end + 3))?,
+    /// `%Cred`, `%C(bold yellow)`, `%Creset` and the like; what is no colour stays as it is.
+    fn paint(&self, rest: &str, paints: &mut bool, text: &mut Vec<u8>) -> Option<usize> {
+        let rest = rest.strip_prefix('C')?;
+        let (words, length) = match rest.strip_prefix('(') {
+            Some(words) => words.find(')').map(|end| (&words[..end], end + 3))?,
             None => ["red", "green", "blue", "reset"]
                 .into_iter()
-                .find(|known| name.starts_with(known))
+                .find(|known| rest.starts_with(known))
                 .map(|known| (known, known.len() + 1))?,
         };
-        if self.context.output().color.is_on() {
-            for word in name.split([' ', ',']) {
-                let code = match word {
-                    "reset" => "0",
-                    "bold" => "1",
-                    "dim" => "2",
-                    "ul" => "4",
-                    "red" => "31",
-                    "green" => "32",
-                    "yellow" => "33",
-                    "blue" => "34",
-                    "magenta" => "35",
-                    "cyan" => "36",
-                    "white" => "37",
-                    _ => continue,
-                };
-                text.extend(format!("\x1b[{code}m").bytes());
-            }
+        if words == "auto" {
+            *paints = true;
+            return Some(length);
+        }
+        let (words, always) = match words.strip_prefix("always,") {
+            Some(words) => (words, true),
+            None => (words.strip_prefix("auto,").unwrap_or(words), false),
+        };
+        let codes = color_codes(words)?;
+        *paints = false;
+        if always || self.context.output().color.is_on() {
+            text.extend(format!("\x1b[{codes}m").bytes());
         }
         Some(length)
     }

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::report::Error;
 
-pub(crate) use color::{BOLD, CYAN, Color, GREEN, RED, When};
+pub(crate) use color::{BOLD, CYAN, Color, GREEN, RED, When, color_codes};
 pub(crate) use json::{change_json, entry_json, id_json, person_json, text_json, time_json};
 pub(crate) use names::{Quoting, relative};
 pub(crate) use pager::Pager;
