@@ -92,6 +92,8 @@ pub struct Outcome {
     pub directories_added: u64,
     /// Directories that are gone, where no file changed.
     pub directories_deleted: u64,
+    /// Paths that would be recorded, in a dry run.
+    pub would_change: Vec<RepoPath>,
     /// Files in the whole tree.
     pub files: u64,
     /// Their bytes.
@@ -128,9 +130,21 @@ impl Outcome {
             && self.nested.is_empty()
     }
 
+    /// Names what edits would record, if that is all that is asked.
+    fn name(&mut self, edits: &[Edit], options: &Options<'_>) {
+        if options.dry_run {
+            self.would_change = edits.iter().map(|edit| edit.path.clone()).collect();
+        }
+    }
+
     /// Counts directories that edits bring and take away, if they do nothing to files: then nothing
     /// else would tell of them.
-    fn count_directories(&mut self, working: &Working<'_>, edits: &[Edit]) -> Result<(), Error> {
+    fn count_directories(
+        &mut self,
+        working: &Working<'_>,
+        edits: &[Edit],
+        is_dry: bool,
+    ) -> Result<(), Error> {
         if self.added + self.modified + self.deleted > 0 {
             return Ok(());
         }
@@ -143,7 +157,10 @@ impl Outcome {
             match (is_directory(old.as_ref()), is_directory(edit.entry.as_ref())) {
                 (false, true) => self.directories_added += 1,
                 (true, false) => self.directories_deleted += 1,
-                _ => {}
+                _ => continue,
+            }
+            if is_dry {
+                self.would_change.push(edit.path.clone());
             }
         }
         Ok(())
@@ -295,8 +312,9 @@ fn attempt(
                 // There may be very many: they are never copied.
                 None => {
                     let edits = std::mem::take(&mut recording.edits);
+                    outcome.name(&edits, options);
                     let edits = staging::with_directories(&working, &mut recording, edits, base)?;
-                    outcome.count_directories(&working, &edits)?;
+                    outcome.count_directories(&working, &edits, options.dry_run)?;
                     (staging::apply(&mut writer, base, edits)?, None)
                 }
                 Some(staged) => {
@@ -305,6 +323,7 @@ fn attempt(
                     let recorded = std::mem::take(&mut recording.edits);
                     let edits = with_staged(&working, &options.paths, recorded.clone())?;
                     outcome.count(&working, &edits)?;
+                    outcome.name(&edits, options);
                     let edits = staging::with_directories(&working, &mut recording, edits, base)?;
                     let root = staging::apply(&mut writer, base, edits)?;
                     // What was staged besides stays staged, on top of the new commit.
@@ -417,11 +436,14 @@ fn commit_staged(
             let edits = super::status::staged_changes(working, &Pathspec::all())?
                 .into_iter()
                 .map(|change| Edit { path: change.path, entry: change.new });
-            outcome.count(working, &edits.collect::<Vec<_>>())?;
+            let edits: Vec<Edit> = edits.collect();
+            outcome.count(working, &edits)?;
+            outcome.name(&edits, options);
             (tree, repo.store().tree(&tree)?.totals())
         }
         Rebased::Onto(edits) => {
             outcome.count(working, &edits)?;
+            outcome.name(&edits, options);
             let root = staging::apply(&mut writer, working.head_tree.as_ref(), edits)?;
             (root.id, root.totals)
         }

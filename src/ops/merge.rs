@@ -17,7 +17,7 @@ use crate::path::{Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::repo::{Head, Person, Repository, Rules, Working};
 use crate::store::{Batch, Error as StoreError, Publication, RefEdit};
-use crate::worktree::{Applied, Failed, Step, Walker};
+use crate::worktree::{Applied, Failed, Step, Walker, steps_between};
 
 use super::merging::entry_at;
 use super::merging::{self, Unmerged};
@@ -105,6 +105,8 @@ pub struct Outcome {
     pub conflicts: Vec<Conflict>,
     /// What a person may want to know.
     pub messages: Vec<Message>,
+    /// Paths of the working tree that would change, in a dry run.
+    pub would_change: Vec<RepoPath>,
     /// Files written.
     pub written: u64,
     /// Their bytes.
@@ -124,6 +126,7 @@ impl Outcome {
             from,
             conflicts: Vec::new(),
             messages: Vec::new(),
+            would_change: Vec::new(),
             written: 0,
             bytes: 0,
             removed: 0,
@@ -240,8 +243,9 @@ fn forward(
         ..Journey::new("merge", &options.actor, working)
     };
     let plan = travel::plan(working, journey, monitor)?;
-    let outcome = Outcome::new(Came::Forward(theirs.id), working.head.commit());
+    let mut outcome = Outcome::new(Came::Forward(theirs.id), working.head.commit());
     if options.dry_run {
+        outcome.would_change = travel::would_change(plan.steps);
         return Ok(outcome);
     }
     Ok(outcome.took(pending::carry_out(working, plan, monitor)?))
@@ -257,7 +261,6 @@ fn merge(
 ) -> Result<Outcome, Error> {
     let repo = working.repo;
     monitor.begin(Stage::Comparing, None, None);
-    let batch = Batch::begin(repo.store())?;
     let mut room = Workspace::new(repo.store());
     let merged = match theirs {
         [one] => trees_of_two(&mut room, graph, head, one, options)?,
@@ -282,10 +285,13 @@ fn merge(
     // What is kept as a conflict is shown like any that was recorded.
     let base = working.base.tree;
     let (shown, _) = kept::shown_tree(working, &mut room, base.as_ref(), &shown, &[])?;
-    check_unsaved(working, &room, shown)?;
+    let steps = steps_between(&room, base.as_ref(), Some(&shown), &Pathspec::all())?;
+    check_unsaved(working, &steps)?;
     if options.dry_run {
+        outcome.would_change = travel::would_change(steps);
         return Ok(outcome);
     }
+    let batch = Batch::begin(repo.store())?;
     let mut commit = commit(working, head, theirs, merged.tree, options);
     if options.until == Until::Squashed {
         commit.parents.truncate(1);
@@ -487,19 +493,8 @@ fn shown(
 }
 
 /// Unsaved work stays: if it is in the way, nothing is stored.
-fn check_unsaved(working: &Working<'_>, room: &Workspace<'_>, goal: Id) -> Result<(), Error> {
-    let mut steps = Vec::new();
-    diff::entries::<_, StoreError>(
-        room,
-        working.base.tree.as_ref(),
-        Some(&goal),
-        &Pathspec::all(),
-        &mut |change| {
-            steps.push(Step { path: change.path, old: change.old, new: change.new });
-            Ok(())
-        },
-    )?;
-    let paths = travel::in_the_way(working, &steps)?;
+fn check_unsaved(working: &Working<'_>, steps: &[Step]) -> Result<(), Error> {
+    let paths = travel::in_the_way(working, steps)?;
     if paths.is_empty() { Ok(()) } else { Err(Error::WouldOverwrite { paths }) }
 }
 
@@ -621,7 +616,11 @@ fn try_abort(
     let mut refs: Vec<RefEdit> = moved::staged(repo, None, "merge --abort");
     refs.extend(merging::moved(repo, None, "merge --abort"));
     let actor = options.actor.to_actor();
-    let from = merging::with_files(&working, "merge", &actor, working.base.tree, &beside)?;
+    // Nothing is stored to say what would be done.
+    let from = match options.dry_run {
+        true => working.base.tree,
+        false => merging::with_files(&working, "merge", &actor, working.base.tree, &beside)?,
+    };
     let journey = Journey {
         from,
         tree: working.head_tree,
@@ -633,7 +632,9 @@ fn try_abort(
     let plan = travel::plan(&working, journey, monitor)?;
     let mut aborted = Aborted::default();
     if options.dry_run {
-        aborted.would_change = plan.steps.into_iter().map(|step| step.path).collect();
+        aborted.would_change = travel::would_change(plan.steps);
+        aborted.would_change.extend(beside.into_iter().map(|(path, _)| path));
+        aborted.would_change.sort();
         return Ok(aborted);
     }
     let applied = pending::carry_out(&mut working, plan, monitor)?;

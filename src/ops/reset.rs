@@ -224,7 +224,7 @@ fn travel(
     };
     let plan = travel::plan(working, journey, monitor)?;
     if options.dry_run {
-        outcome.would_change = plan.steps.into_iter().map(|step| step.path).collect();
+        outcome.would_change = travel::would_change(plan.steps);
         return Ok(());
     }
     let Applied { failed, not_representable, files, bytes, removed, .. } =

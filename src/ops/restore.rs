@@ -14,7 +14,7 @@ use crate::progress::{Monitor, Stage};
 use crate::repo::{Person, Repository, Rules, Working, find_entry};
 use crate::store::{Batch, Error as StoreError, Publication, Store};
 use crate::worktree::scan::{self, ChangeKind, DirectoryFound, Nested, Untracked, Visitor};
-use crate::worktree::{Failed, Obstacles, Step, Walker};
+use crate::worktree::{Failed, Obstacles, Step, Walker, steps_between};
 
 use super::pending::{self, Before, Lost, Pending, Plan};
 use super::{Error, begin, kept, moved, revisions, staging, travel};
@@ -205,20 +205,12 @@ fn bring_back(
         expand(store, path, new, &mut steps)?;
     }
     if let Some(source) = &source {
-        diff::entries::<_, StoreError>(
-            store,
-            working.base.tree.as_ref(),
-            Some(source),
-            &options.paths,
-            &mut |change| {
-                steps.push(Step { path: change.path, old: change.old, new: change.new });
-                Ok(())
-            },
-        )?;
+        let from = working.base.tree.as_ref();
+        steps.extend(steps_between(store, from, Some(source), &options.paths)?);
     }
     with_parents(working, goal.as_ref(), &mut steps)?;
     if options.dry_run {
-        outcome.would_change.extend(steps.into_iter().map(|step| step.path));
+        outcome.would_change.extend(travel::would_change(steps));
         return Ok(());
     }
     if steps.is_empty() {

@@ -144,6 +144,16 @@ pub(super) fn plan(
     Ok(Plan { pending, steps, obstacles, sealed: None, refs: journey.refs })
 }
 
+/// What a dry run names: the paths that steps change. A directory that stays one is told of by what
+/// changes in it.
+pub(super) fn would_change(steps: Vec<Step>) -> Vec<RepoPath> {
+    let stays = |step: &Step| match (&step.old, &step.new) {
+        (Some(old), Some(new)) => old.is_directory() && new.is_directory() && old.mode == new.mode,
+        _ => false,
+    };
+    steps.into_iter().filter(|step| !stays(step)).map(|step| step.path).collect()
+}
+
 /// Makes the index describe another tree and leaves the files as they are. What is not among them
 /// was deleted, unless the index knew it as not brought here.
 pub(super) fn adopt(working: &mut Working<'_>, base: Base) -> Result<(), Error> {

@@ -182,7 +182,7 @@ fn go(
     };
     let plan = travel::plan(&working, journey, monitor)?;
     if options.dry_run {
-        outcome.would_change = plan.steps.into_iter().map(|step| step.path).collect();
+        outcome.would_change = travel::would_change(plan.steps);
         return Ok(());
     }
     let applied = pending::carry_out(&mut working, plan, monitor)?;

@@ -103,6 +103,39 @@ fn a_dry_run_is_one_object_that_names_the_paths() {
 }
 
 #[test]
+fn a_dry_run_of_what_records_names_the_paths_too() {
+    let world = world();
+    world.write("a", "mine\n");
+    world.write("new/file", "1\n");
+    let would = |line: &str| object(&world, line)["would_change"].clone();
+    assert_eq!(would("commit -n -m x --json"), json!(["a", "new/file"]));
+    assert_eq!(would("commit -n -m x --json a"), json!(["a"]));
+    world.run("add new").ok();
+    assert_eq!(would("commit -n -m x --json"), json!(["new/file"]));
+    assert_eq!(would("commit -n -m x --json a"), json!(["a"]));
+    world.run("restore --staged new").ok();
+    std::fs::remove_file(world.path("new/file")).unwrap();
+    world.run("restore a").ok();
+    assert_eq!(would("commit -n -m x --json"), json!(["new"]));
+    std::fs::remove_dir(world.path("new")).unwrap();
+    world.run("switch -q -c side").ok();
+    world.write("d/b", "side\n");
+    world.commit("side");
+    world.run("switch -q main").ok();
+    assert_eq!(would("merge -n side --json"), json!(["d/b"]));
+    assert_eq!(would("merge -n --no-ff side --json"), json!(["d/b"]));
+    assert_eq!(object(&world, "merge side --json")["would_change"], Value::Null);
+    // These name each path in an object of its own, dry run or not.
+    world.write("a", "mine\n");
+    for line in ["add a", "rm -f a", "mv -f a c"] {
+        let would = objects(&world, &line.replacen(' ', " -n --json ", 1));
+        assert_eq!(objects(&world, &format!("{line} --json")), would, "{line}");
+        world.run("reset -q --hard").ok();
+        world.write("a", "mine\n");
+    }
+}
+
+#[test]
 fn a_wrong_call_is_an_object_too() {
     let world = world();
     let said = |line: &str| -> Value {

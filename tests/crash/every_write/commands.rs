@@ -96,7 +96,12 @@ pub(super) fn join_as_it_is(disk: &Arc<dyn Disk>) -> Done {
 }
 
 fn join_with(disk: &Arc<dyn Disk>, word: &str, keep_conflicts: bool) -> Done {
-    let options = merge::Options {
+    let options = merge::Options { keep_conflicts, ..how_to_join(word) };
+    told(merge::run(&open(disk)?, &options, &Silent)?.failed.is_empty())
+}
+
+pub(super) fn how_to_join(word: &str) -> merge::Options<'static> {
+    merge::Options {
         heads: vec![word.into()],
         fast_forward: merge::FastForward::Allow,
         until: merge::Until::Commit,
@@ -104,18 +109,20 @@ fn join_with(disk: &Arc<dyn Disk>, word: &str, keep_conflicts: bool) -> Done {
         favour: Favour::Nobody,
         style: Style::Merge,
         allow_unrelated: false,
-        keep_conflicts,
+        keep_conflicts: false,
         driver: &NoDriver,
         dry_run: false,
         actor: person(),
         rules: Rules::default(),
-    };
-    told(merge::run(&open(disk)?, &options, &Silent)?.failed.is_empty())
+    }
 }
 
 pub(super) fn abort(disk: &Arc<dyn Disk>) -> Done {
-    let options = merge::Abort { dry_run: false, actor: person(), rules: Rules::default() };
-    told(merge::abort(&open(disk)?, &options, &Silent)?.failed.is_empty())
+    told(merge::abort(&open(disk)?, &how_to_abort(), &Silent)?.failed.is_empty())
+}
+
+pub(super) fn how_to_abort() -> merge::Abort<'static> {
+    merge::Abort { dry_run: false, actor: person(), rules: Rules::default() }
 }
 
 pub(super) fn undo_or_redo(disk: &Arc<dyn Disk>, direction: Direction) -> Done {

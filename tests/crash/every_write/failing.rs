@@ -1,10 +1,13 @@
-//! Disks that are full, or fail: an error and nothing more, and never a success.
+//! Disks that are full, or fail: an error and nothing more, and never a success. On those that
+//! cannot be written to, what is only asked is answered.
 
 use std::io;
 
 use annals::disk::Fault;
+use annals::ops::merge;
 
-use super::commands::{go_back, next_command};
+use super::beginnings::{conflicting, diverged, settle, with_branch};
+use super::commands::{abort, go_back, how_to_abort, how_to_join, join, next_command};
 use super::power_loss::VERBS;
 use super::story::Ran;
 use super::*;
@@ -117,6 +120,52 @@ fn an_error_of_reading_is_never_taken_for_something_missing() {
                     break;
                 }
             }
+        }
+    }
+}
+
+/// The paths that a command changes in the working tree.
+fn changed_by(disk: &MemoryDisk, run: impl Fn(&Arc<dyn Disk>) -> Done) -> Vec<String> {
+    let before = working_files(disk);
+    run(&shared(disk)).unwrap();
+    let mut changed = unlike(&before, &working_files(disk));
+    changed.sort();
+    changed.dedup();
+    changed
+}
+
+fn texts(paths: Vec<RepoPath>) -> Vec<String> {
+    paths.into_iter().map(|path| path.to_string()).collect()
+}
+
+/// A dry run of a merge, and of taking it back, names what would change where nothing can be
+/// written; and that is what changes.
+#[test]
+fn a_dry_run_of_a_merge_only_reads() {
+    type Prepare = fn(&MemoryDisk);
+    type Came = fn(&merge::Came) -> bool;
+    let cases: [(Prepare, Came); 3] = [
+        (with_branch, |came| matches!(came, merge::Came::Forward(_))),
+        (diverged, |came| *came == merge::Came::Clean),
+        (conflicting, |came| *came == merge::Came::Conflicts),
+    ];
+    for (prepare, came) in cases {
+        let disk = MemoryDisk::new();
+        prepare(&disk);
+        settle(&disk);
+        disk.set_read_only(true);
+        let options = merge::Options { dry_run: true, ..how_to_join("other") };
+        let would = merge::run(&open(&shared(&disk)).unwrap(), &options, &Silent).unwrap();
+        assert!(came(&would.result), "{:?}", would.result);
+        disk.set_read_only(false);
+        let named = texts(would.would_change);
+        assert_eq!(named, changed_by(&disk, |disk| join(disk, "other")));
+        if would.result == merge::Came::Conflicts {
+            disk.set_read_only(true);
+            let options = merge::Abort { dry_run: true, ..how_to_abort() };
+            let would = merge::abort(&open(&shared(&disk)).unwrap(), &options, &Silent).unwrap();
+            disk.set_read_only(false);
+            assert_eq!(texts(would.would_change), changed_by(&disk, abort));
         }
     }
 }

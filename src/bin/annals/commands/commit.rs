@@ -17,6 +17,7 @@ use crate::editor;
 use crate::output::{bytes_text, id_json, text_json};
 use crate::report::{Error, NO};
 
+use super::brought::tell_would_change;
 use super::left_out::LeftOut;
 
 /// Record changes
@@ -194,7 +195,7 @@ fn person(text: &str) -> Result<Person, Error> {
 pub(super) fn print(context: &Context, outcome: &Outcome, is_dry: bool) -> Result<(), Error> {
     let output = context.output();
     if context.is_json() {
-        return output.json(&json!({
+        let mut value = json!({
             "commit": outcome.commit.as_ref().map(id_json),
             "branch": outcome.branch,
             "parent": outcome.parent.as_ref().map(id_json),
@@ -203,7 +204,9 @@ pub(super) fn print(context: &Context, outcome: &Outcome, is_dry: bool) -> Resul
             "new": outcome.bytes_new, "stored": outcome.bytes_stored,
             "unread": outcome.unread.iter().map(|unread| text_json(unread.path.as_bytes()))
                 .collect::<Vec<_>>(),
-        }));
+        });
+        tell_would_change(context, is_dry, &outcome.would_change, &mut value)?;
+        return output.json(&value);
     }
     let mut counts = format!(
         "{} added, {} modified, {} deleted",

@@ -149,11 +149,13 @@ fn print(context: &Context, outcome: &Outcome, args: &Args) -> Result<(), Error>
         let conflicts = outcome.conflicts.iter().map(|conflict| {
             json!({ "path": text_json(conflict.path.as_bytes()), "kind": conflict.kind.name() })
         });
-        return output.json(&json!({
+        let mut value = json!({
             "result": result, "commit": commit.as_ref().map(id_json),
             "conflicts": conflicts.collect::<Vec<_>>(),
             "written": outcome.written, "bytes": outcome.bytes, "removed": outcome.removed,
-        }));
+        });
+        tell_would_change(context, args.dry_run, &outcome.would_change, &mut value)?;
+        return output.json(&value);
     }
     for message in &outcome.messages {
         match message.kind {
