@@ -76,6 +76,36 @@ fn a_deleted_branch_a_switch_and_what_was_staged_come_back() {
     assert_eq!(world.says("branch --list other").trim(), "other");
 }
 
+/// What belongs to the working tree alone has no names that a person would know.
+#[test]
+fn what_was_taken_back_is_said_in_the_users_words() {
+    let world = World::with(&["one: a=1"]);
+    let id = world.says("rev-parse HEAD");
+    world.run("tag v1").ok();
+    assert!(world.says("undo").ends_with(&format!("\n  tag v1: {} to nothing", &id[..8])));
+    world.write("a", "2\n");
+    world.run("add a").ok();
+    assert_eq!(world.says("undo -n"), "Would take back 'add'\n  what is staged: nothing");
+    assert_eq!(world.says("undo"), "Took back 'add'\n  what is staged: nothing");
+    assert_eq!(world.says("redo"), "Did again 'add'\n  what is staged: as it was after");
+    world.run("restore --staged a").ok();
+    assert!(world.says("undo").ends_with("\n  what is staged: as it was before"));
+    world.run("switch -q -c side").ok();
+    world.run("commit -q -m theirs").ok();
+    world.run("switch -q main").ok();
+    world.write("a", "3\n");
+    world.commit("ours");
+    world.run("merge -q side").fails(1);
+    let said = world.says("undo");
+    assert!(said.ends_with("\n  the merge: no longer under way"), "{said}");
+    let said = world.says("redo");
+    assert!(said.ends_with("\n  the merge: under way again"), "{said}");
+    world.run("resolve -f a").ok();
+    let said = world.says("undo");
+    assert!(said.ends_with("\n  the merge: as it was before"), "{said}");
+    assert!(!said.contains("staged-base"), "{said}");
+}
+
 #[test]
 fn what_cannot_be_taken_back_says_so() {
     let world = World::new();

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use annals::ops::undo::{self, Direction, Outcome};
-use annals::store::Target;
+use annals::store::{RefEdit, Target};
 use serde_json::json;
 
 use crate::context::Context;
@@ -79,24 +79,52 @@ fn print(
     };
     let tell = |line: String| if dry_run { output.line(line) } else { output.say(line) };
     tell(format!("{verb} '{}'", outcome.reason))?;
-    let shown = |target: &Option<Target>| match target {
-        Some(Target::Id(id)) => id.short(8),
-        Some(Target::Symbolic(name)) => short(name).to_owned(),
-        None => "nothing".to_owned(),
-    };
-    for edit in &outcome.moved {
-        tell(format!("  {}: {} to {}", short(&edit.name), shown(&edit.old), shown(&edit.new)))?;
-    }
+    moved(direction, &outcome.moved).into_iter().try_for_each(tell)?;
     outcome.would_change.iter().try_for_each(|path| output.line(output.path(path)))
 }
 
-/// A ref as people call it; what belongs to the working tree without its id.
-fn short(name: &str) -> &str {
-    match name.strip_prefix("refs/worktree/").and_then(|rest| rest.split_once('/')) {
-        Some((_, own)) => own,
-        None => ["refs/heads/", "refs/"]
-            .iter()
-            .find_map(|prefix| name.strip_prefix(prefix))
-            .unwrap_or(name),
+/// What moved, in the words of whoever uses it.
+fn moved(direction: Direction, edits: &[RefEdit]) -> Vec<String> {
+    let shown = |target: &Option<Target>| match target {
+        Some(Target::Id(id)) => id.short(8),
+        Some(Target::Symbolic(name)) => short(name),
+        None => "nothing".to_owned(),
+    };
+    let mut lines = Vec::new();
+    for edit in edits {
+        let own = edit.name.strip_prefix("refs/worktree/").and_then(|rest| rest.split_once('/'));
+        lines.push(match (own, &edit.new, direction) {
+            // It goes with what is staged.
+            (Some((_, "staged-base")), ..) => continue,
+            (Some((_, "staged")), None, _) => "what is staged: nothing".to_owned(),
+            (Some((_, "staged")), _, Direction::Undo) => {
+                "what is staged: as it was before".to_owned()
+            }
+            (Some((_, "staged")), _, Direction::Redo) => {
+                "what is staged: as it was after".to_owned()
+            }
+            (Some((_, "merge")), None, _) => "the merge: no longer under way".to_owned(),
+            (Some((_, "merge")), Some(_), _) if edit.old.is_none() => {
+                "the merge: under way again".to_owned()
+            }
+            (Some((_, "merge")), _, Direction::Undo) => "the merge: as it was before".to_owned(),
+            (Some((_, "merge")), _, Direction::Redo) => "the merge: as it was after".to_owned(),
+            (Some((_, own)), ..) => {
+                format!("{own}: {} to {}", shown(&edit.old), shown(&edit.new))
+            }
+            (None, ..) => {
+                format!("{}: {} to {}", short(&edit.name), shown(&edit.old), shown(&edit.new))
+            }
+        });
+    }
+    lines.into_iter().map(|line| format!("  {line}")).collect()
+}
+
+/// A ref as people call it.
+fn short(name: &str) -> String {
+    match (name.strip_prefix("refs/heads/"), name.strip_prefix("refs/tags/")) {
+        (Some(branch), _) => branch.to_owned(),
+        (_, Some(tag)) => format!("tag {tag}"),
+        _ => name.strip_prefix("refs/").unwrap_or(name).to_owned(),
     }
 }
