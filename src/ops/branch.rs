@@ -58,17 +58,17 @@ pub enum Force {
     Yes,
 }
 
-/// Makes a branch at a commit; with [`Force::Yes`], moves one that is there.
+/// Makes a branch at a commit; with [`Force::Yes`], moves one that is there. Tells where that was.
 pub fn create(
     repo: &Repository,
     actor: &Person,
     name: &str,
     start: &Id,
     force: Force,
-) -> Result<(), Error> {
+) -> Result<Option<Id>, Error> {
     refname::check_branch(name)?;
     let full = format!("{PREFIX}{name}");
-    let old = repo.store().target(&full);
+    let (old, was) = (repo.store().target(&full), repo.store().resolve(&full));
     if old.is_some() && force == Force::No {
         return Err(exists(name));
     }
@@ -81,7 +81,8 @@ pub fn create(
         new: Some(Target::Id(*start)),
         reason: format!("branch: created at {}", start.short(8)),
     };
-    publish(repo, actor, vec![edit])
+    publish(repo, actor, vec![edit])?;
+    Ok(was)
 }
 
 /// Deletes branches, all or none; tells where they were.
@@ -118,23 +119,23 @@ pub fn delete(
     Ok(deleted)
 }
 
-/// Renames a branch; HEADs that are on it follow.
+/// Renames a branch; HEADs that are on it follow. Tells where it is, if it has commits.
 pub fn rename(
     repo: &Repository,
     actor: &Person,
     old: &str,
     new: &str,
     force: Force,
-) -> Result<(), Error> {
+) -> Result<Option<Id>, Error> {
     refname::check_branch(new)?;
     let (from, to) = (format!("{PREFIX}{old}"), format!("{PREFIX}{new}"));
-    let was = repo.store().target(&from);
+    let (was, id) = (repo.store().target(&from), repo.store().resolve(&from));
     let is_current = current(repo).as_deref() == Some(old);
     if was.is_none() && !is_current {
         return Err(Error::NoBranch(old.to_owned()));
     }
     if old == new {
-        return Ok(());
+        return Ok(id);
     }
     let there = repo.store().target(&to);
     if there.is_some() && force == Force::No {
@@ -169,7 +170,8 @@ pub fn rename(
         let new = Some(Target::Symbolic(to.clone()));
         edits.push(RefEdit { name: head, old, new, reason: reason.clone() });
     }
-    publish(repo, actor, edits)
+    publish(repo, actor, edits)?;
+    Ok(id)
 }
 
 fn exists(name: &str) -> Error {

@@ -52,11 +52,20 @@ pub struct Options {
     pub replace: bool,
 }
 
-/// Makes a tag; returns what its ref points to.
-pub fn create(repo: &Repository, actor: &Person, options: &Options) -> Result<Id, Error> {
+/// Where the ref of a tag points to now, and where it did before, if it was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Now.
+    pub id: Id,
+    /// Before.
+    pub was: Option<Id>,
+}
+
+/// Makes a tag.
+pub fn create(repo: &Repository, actor: &Person, options: &Options) -> Result<Made, Error> {
     refname::check_tag(&options.name)?;
     let name = format!("{PREFIX}{}", options.name);
-    let old = repo.store().target(&name);
+    let (old, was) = (repo.store().target(&name), repo.store().resolve(&name));
     if old.is_some() && !options.replace {
         return Err(Error::Exists { kind: "tag", name: options.name.clone() });
     }
@@ -81,7 +90,7 @@ pub fn create(repo: &Repository, actor: &Person, options: &Options) -> Result<Id
     let reason = format!("tag: {}", options.target.short(8));
     let edit = RefEdit { name, old, new: Some(Target::Id(id)), reason };
     repo.store().publish(publication.with_refs([edit]))?;
-    Ok(id)
+    Ok(Made { id, was })
 }
 
 /// Deletes tags, all or none; tells what they pointed to.

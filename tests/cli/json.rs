@@ -136,6 +136,56 @@ fn a_dry_run_of_what_records_names_the_paths_too() {
 }
 
 #[test]
+fn branches_tags_and_settings_that_change_are_objects() {
+    let world = world();
+    let (id, old) = (world.says("rev-parse HEAD"), world.says("rev-parse HEAD~1"));
+    let moved = |name: &str, id: Value, was: Value| json!({"name": name, "id": id, "was": was});
+    let none = Value::Null;
+    assert_eq!(object(&world, "branch x --json"), moved("x", json!(id), none.clone()));
+    assert_eq!(object(&world, "branch -f x HEAD~1 --json"), moved("x", json!(old), json!(id)));
+    let renamed = json!({"name": "y", "from": "x", "id": old});
+    assert_eq!(object(&world, "branch -m x y --json"), renamed);
+    assert_eq!(object(&world, "branch -d y --json"), moved("y", none.clone(), json!(old)));
+    assert_eq!(object(&world, "tag t --json"), moved("t", json!(id), none.clone()));
+    assert_eq!(object(&world, "tag -f t HEAD~1 --json"), moved("t", json!(old), json!(id)));
+    assert_eq!(object(&world, "tag -d t --json"), moved("t", none, json!(old)));
+    let tag = object(&world, "tag -m text u --json")["id"].clone();
+    assert_eq!(json!(world.says("rev-parse u")), tag);
+    let set = object(&world, "config log.date iso --json");
+    let origin = set["origin"].clone();
+    assert!(origin.as_str().unwrap().ends_with("config.toml"), "{set}");
+    let setting = |value: Value| json!({"key": "log.date", "value": value, "level": "repository", "origin": origin});
+    assert_eq!(set, setting(json!("iso")));
+    assert_eq!(object(&world, "config log.date --json"), setting(json!("iso")));
+    assert_eq!(object(&world, "config unset log.date --json"), setting(Value::Null));
+}
+
+#[test]
+fn status_tells_the_branch_and_a_merge_if_asked() {
+    let world = world();
+    let id = world.says("rev-parse HEAD");
+    assert_eq!(world.run("status --json").ok(), "");
+    let quiet = json!({"branch": "main", "commit": id, "merging": null, "interrupted": false});
+    assert_eq!(object(&world, "status -b --json"), quiet);
+    world.run("switch -q -c side").ok();
+    world.write("a", "side\n");
+    world.commit("side");
+    world.run("switch -q main").ok();
+    world.write("a", "main\n");
+    world.commit("main");
+    world.run("merge -q side").fails(1);
+    let all = objects(&world, "status -b --json");
+    let parents = ["main", "side"].map(|name| world.says(&format!("rev-parse {name}")));
+    let message = "Merge branch 'side'\n";
+    let merging = json!({"parents": parents, "message": message, "unmerged": 1});
+    assert_eq!(all[0]["merging"], merging);
+    assert_eq!((&all[1]["path"], &all[1]["staged"]), (&json!("a"), &json!("U")));
+    world.run("merge --abort -q").ok();
+    world.run("switch -q --detach").ok();
+    assert_eq!(object(&world, "status -b --json")["branch"], Value::Null);
+}
+
+#[test]
 fn a_wrong_call_is_an_object_too() {
     let world = world();
     let said = |line: &str| -> Value {

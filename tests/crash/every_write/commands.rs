@@ -159,7 +159,7 @@ pub(super) fn rename(disk: &Arc<dyn Disk>, sources: &[&str], destination: &str) 
 
 pub(super) fn make_branch(disk: &Arc<dyn Disk>, name: &str) -> Done {
     let repo = open(disk)?;
-    branch::create(&repo, &person(), name, &repo.head_commit()?, branch::Force::No)
+    branch::create(&repo, &person(), name, &repo.head_commit()?, branch::Force::No).map(drop)
 }
 
 pub(super) fn make_tag(disk: &Arc<dyn Disk>) -> Done {

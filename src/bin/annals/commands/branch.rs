@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use annals::hash::Id;
 use annals::ops::branch::{self, Branch, Force};
 use annals::ops::revisions;
 use serde_json::json;
@@ -53,6 +54,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         }
         let force = if args.delete_anyway { Force::Yes } else { force };
         for gone in branch::delete(repo, &context.committer()?, &args.names, force)? {
+            tell_moved(context, &gone.name, None, Some(&gone.id))?;
             output.say(format!(
                 "Deleted the branch {} (it was at {})",
                 gone.name,
@@ -66,7 +68,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             ([old, new], _) => (old, new),
             _ => return usage("a new name is needed"),
         };
-        branch::rename(repo, &context.committer()?, old, new, force)?;
+        let id = branch::rename(repo, &context.committer()?, old, new, force)?;
+        if context.is_json() {
+            output.json(&json!({ "name": new, "from": old, "id": id.as_ref().map(id_json) }))?;
+        }
     } else if args.list || args.names.is_empty() {
         list(context, &args.names)?;
     } else {
@@ -75,9 +80,24 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             [_, start] => revisions::commit(repo, start, context.monitor())?,
             _ => return usage("a name and a start are needed, nothing more"),
         };
-        branch::create(repo, &context.committer()?, &args.names[0], &start, force)?;
+        let name = &args.names[0];
+        let was = branch::create(repo, &context.committer()?, name, &start, force)?;
+        tell_moved(context, name, Some(&start), was.as_ref())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells other programs where a branch or tag is now and where it was.
+pub(super) fn tell_moved(
+    context: &Context,
+    name: &str,
+    id: Option<&Id>,
+    was: Option<&Id>,
+) -> Result<(), Error> {
+    if !context.is_json() {
+        return Ok(());
+    }
+    context.output().json(&json!({ "name": name, "id": id.map(id_json), "was": was.map(id_json) }))
 }
 
 fn list(context: &Context, patterns: &[String]) -> Result<(), Error> {

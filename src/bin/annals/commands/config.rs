@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use annals::config::{self, KEYS, Level, Setting};
+use annals::config::{self, Config, KEYS, Level, Setting};
 use serde_json::json;
 
 use crate::context::{Context, read_settings, write_settings};
@@ -38,12 +38,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         ["keys"] => keys(context),
         ["get", name] => get(context, args, name),
         ["set", name, value] => {
-            change(context, args, |text| Ok(Some(config::set(text, name, value)?)))
+            change(context, args, name, |text| Ok(Some(config::set(text, name, value)?)))
         }
-        ["unset", name] => change(context, args, |text| Ok(config::unset(text, name)?)),
+        ["unset", name] => change(context, args, name, |text| Ok(config::unset(text, name)?)),
         [name] => get(context, args, name),
         [name, value] if name.contains('.') => {
-            change(context, args, |text| Ok(Some(config::set(text, name, value)?)))
+            change(context, args, name, |text| Ok(Some(config::set(text, name, value)?)))
         }
         _ => Err(Error::Usage {
             text: format!("cannot make sense of '{}'", words.join(" ")),
@@ -135,6 +135,7 @@ fn keys(context: &Context) -> Result<ExitCode, Error> {
 fn change(
     context: &Context,
     args: &Args,
+    name: &str,
     edit: impl Fn(&str) -> Result<Option<String>, Error>,
 ) -> Result<ExitCode, Error> {
     let level = level(args).unwrap_or(Level::Repository);
@@ -145,9 +146,15 @@ fn change(
         .settings_path(level)
         .ok_or_else(|| Error::usage("there is no place for settings of this level"))?;
     let text = read_settings(&path)?.unwrap_or_default();
-    match edit(&text)? {
-        Some(new) => write_settings(&path, &new)?,
-        None => return Err(Error::Silent(NO)),
+    let Some(new) = edit(&text)? else { return Err(Error::Silent(NO)) };
+    write_settings(&path, &new)?;
+    if context.is_json() {
+        let mut changed = Config::new();
+        changed.add(level, "", &new)?;
+        context.output().json(&json!({
+            "key": name, "value": changed.get(name)?.map(|setting| setting.value),
+            "level": level.name(), "origin": path.display().to_string(),
+        }))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ use annals::repo::Head;
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::output::{Color, Quoting, relative, text_json};
+use crate::output::{Color, Quoting, id_json, relative, text_json};
 use crate::report::Error;
 
 use super::left_out::{IN_THE_WAY, tell_bad_rules};
@@ -79,7 +79,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         }
     }
     if context.is_json() {
-        json(context, &outcome)?;
+        json(context, args, &outcome)?;
     } else if is_lines {
         short(context, args, &outcome)?;
     } else {
@@ -365,8 +365,25 @@ fn long(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> 
     Ok(())
 }
 
-fn json(context: &Context, outcome: &Outcome) -> Result<(), Error> {
+fn json(context: &Context, args: &Args, outcome: &Outcome) -> Result<(), Error> {
     let output = context.output();
+    if args.branch {
+        let (branch, commit) = match &outcome.head {
+            Head::Branch { name, commit } => (Some(short_name(name)), commit.as_ref()),
+            Head::Detached(id) => (None, Some(id)),
+        };
+        let merging = outcome.merging.as_ref().map(|merging| {
+            json!({
+                "parents": merging.parents.iter().map(id_json).collect::<Vec<_>>(),
+                "message": text_json(&merging.message),
+                "unmerged": merging.unmerged.len(),
+            })
+        });
+        output.json(&json!({
+            "branch": branch, "commit": commit.map(id_json), "merging": merging,
+            "interrupted": outcome.is_changing,
+        }))?;
+    }
     let one = |path: &[u8], letters: [Option<char>; 2], origin: Option<&Origin>| {
         let [staged, unstaged] = letters.map(|letter| letter.map(String::from));
         output.json(&json!({

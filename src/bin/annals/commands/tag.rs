@@ -12,6 +12,8 @@ use crate::editor;
 use crate::output::{Quoting, Table, id_json, person_json, text_json};
 use crate::report::Error;
 
+use super::branch::tell_moved;
+
 /// List, make or delete tags
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -46,6 +48,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             return Err(Error::usage("which tag shall be deleted?"));
         }
         for gone in tag::delete(repo, &context.committer()?, &args.names)? {
+            tell_moved(context, &gone.name, None, Some(&gone.id))?;
             output.say(format!(
                 "Deleted the tag {} (it was at {})",
                 gone.name,
@@ -86,7 +89,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             .transpose()?,
         replace: args.force,
     };
-    tag::create(repo, &context.committer()?, &options)?;
+    let made = tag::create(repo, &context.committer()?, &options)?;
+    tell_moved(context, &options.name, Some(&made.id), made.was.as_ref())?;
     Ok(ExitCode::SUCCESS)
 }
 
