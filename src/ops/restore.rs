@@ -32,7 +32,7 @@ pub enum Side {
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
     /// From which revision; else from what is staged, or for `staged` from HEAD.
-    pub source: Option<String>,
+    pub source: Option<Vec<u8>>,
     /// Which paths.
     pub paths: Pathspec,
     /// In what is staged.

@@ -34,12 +34,16 @@ pub fn find_as(
 }
 
 /// The commit `text` means.
-pub fn commit(repo: &Repository, text: &str, monitor: &dyn Monitor) -> Result<Id, Error> {
+pub fn commit(
+    repo: &Repository,
+    text: impl AsRef<[u8]>,
+    monitor: &dyn Monitor,
+) -> Result<Id, Error> {
     Ok(find_as(repo, text, Wanted::Commit, monitor)?.id)
 }
 
 /// The tree `text` means; a commit stands for its own.
-pub fn tree(repo: &Repository, text: &str, monitor: &dyn Monitor) -> Result<Id, Error> {
+pub fn tree(repo: &Repository, text: impl AsRef<[u8]>, monitor: &dyn Monitor) -> Result<Id, Error> {
     Ok(find_as(repo, text, Wanted::Tree, monitor)?.id)
 }
 

@@ -109,6 +109,40 @@ fn a_name_that_is_not_text_is_said_as_it_is_or_as_it_is_shown() {
 }
 
 #[test]
+fn a_directory_whose_name_is_not_text_is_taken_wherever_trees_are() {
+    let world = World::with(&["one: a=1"]);
+    let directory = OsStr::from_bytes(b"d\xff");
+    std::fs::create_dir(world.path("").join(directory)).unwrap();
+    std::fs::write(world.path("").join(directory).join("f"), "1\n").unwrap();
+    world.commit("two");
+    let of = |before: &str| [before.as_bytes(), b"HEAD:d\xff"].concat();
+    let run = |words: &[&str], object: &[u8], more: &[&str]| {
+        let mut command = world.command(words);
+        let output = command.arg(OsStr::from_bytes(object)).args(more).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{words:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(run(&["ls"], &of(""), &[]), "f\n");
+    assert_eq!(run(&["ls"], &of(""), &["--", "f"]), "f\n");
+    let differs = run(&["diff", "--name-status"], &of(""), &["HEAD:"]);
+    assert!(!differs.is_empty());
+    let quoted = br#"HEAD:"d\377""#;
+    assert_eq!(run(&["diff", "--name-status"], quoted, &["HEAD:"]), differs);
+    let merged = run(&["merge-tree", "--merge-base"], &of(""), &["HEAD:", "HEAD:"]);
+    assert_eq!(merged.trim_end(), world.says("rev-parse HEAD:"));
+    run(&["tag", "tree"], &of(""), &[]);
+    assert_eq!(world.says("ls tree --"), "f");
+    run(&["restore"], &of("--source="), &["f"]);
+    assert_eq!(std::fs::read(world.path("f")).unwrap(), b"1\n");
+    // A log takes the word, and says what it is.
+    let mut command = world.command(&["log"]);
+    let output = command.arg(OsStr::from_bytes(&of(""))).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(r#"HEAD:"d\377""#) || said.contains(r#""HEAD:d\377""#), "{said}");
+}
+
+#[test]
 fn a_move_that_never_was_is_said_of_head_by_its_name() {
     let world = World::with(&["one: a=1"]);
     let said = world.run("rev-parse HEAD@{99}").fails(128);

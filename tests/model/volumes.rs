@@ -88,7 +88,7 @@ impl World {
 
     fn restore(&self, source: Option<&str>, path: &str) -> Vec<String> {
         let options = restore::Options {
-            source: source.map(str::to_owned),
+            source: source.map(|source| source.into()),
             paths: Pathspec::of_paths([RepoPath::new(path).unwrap()]),
             staged: false,
             worktree: true,

@@ -16,7 +16,7 @@ use annals::history::{dates, revision};
 use annals::merge::Style;
 use annals::object::Signature;
 use annals::ops::{self, revisions};
-use annals::path::{Pathspec, PatternError, RepoPath};
+use annals::path::{Pathspec, PatternError, RepoPath, quoted};
 use annals::progress::Monitor;
 use annals::repo::{Person, Repository, Rules, discover};
 use annals::store;
@@ -279,24 +279,24 @@ impl Context {
         let is_told = !paths.is_empty() || std::env::args_os().any(|word| word == "--");
         let mut rest = words.iter();
         for word in rest.by_ref() {
-            let text = word.to_string_lossy().into_owned();
+            let text = word.as_encoded_bytes();
             if is_told {
-                split.revisions.push(text);
+                split.revisions.push(text.to_vec());
                 continue;
             }
             let is_there = self.is_there(word);
             let is_path = is_there || is_pattern(word);
             // One object will do for some commands, commit or not.
             let found = (split.revisions.len() < most).then(|| {
-                revisions::set(repo, std::slice::from_ref(&text), self.monitor()).map(drop).or_else(
-                    |error| {
-                        revisions::find(repo, &text, self.monitor()).map(drop).map_err(|_| error)
-                    },
-                )
+                revisions::set(repo, &[text], self.monitor()).map(drop).or_else(|error| {
+                    revisions::find(repo, text, self.monitor()).map(drop).map_err(|_| error)
+                })
             });
             match (found, is_path) {
-                (Some(Ok(())), _) if is_there => return Err(ops::Error::Ambiguous(text).into()),
-                (Some(Ok(())), _) => split.revisions.push(text),
+                (Some(Ok(())), _) if is_there => {
+                    return Err(ops::Error::Ambiguous(quoted(text)).into());
+                }
+                (Some(Ok(())), _) => split.revisions.push(text.to_vec()),
                 (_, true) => {
                     split.paths.push(word.clone());
                     break;
@@ -312,7 +312,7 @@ impl Context {
                 }
                 // A path of the one revision, perhaps; of several, no path is looked for.
                 (None, false)
-                    if most > 1 && revisions::find(repo, &text, self.monitor()).is_ok() =>
+                    if most > 1 && revisions::find(repo, text, self.monitor()).is_ok() =>
                 {
                     return Err(Error::usage(format!("at most {most} revisions are taken")));
                 }
@@ -481,7 +481,7 @@ impl OwnedRules {
 /// The words of a command, told apart.
 #[derive(Debug, Default)]
 pub(crate) struct Words {
-    pub(crate) revisions: Vec<String>,
+    pub(crate) revisions: Vec<Vec<u8>>,
     pub(crate) paths: Vec<OsString>,
 }
 

@@ -64,7 +64,7 @@ fn go_with(disk: &Arc<dyn Disk>, name: &str, discard: bool) -> Done {
 
 pub(super) fn bring_back(disk: &Arc<dyn Disk>, source: Option<&str>, words: &[&str]) -> Done {
     let options = restore::Options {
-        source: source.map(str::to_owned),
+        source: source.map(|source| source.into()),
         paths: paths(words),
         staged: false,
         worktree: true,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use annals::history::revision::is_set;
 use annals::ops::diff::{self, Side};
 use annals::ops::{log, revisions};
+use annals::path::quoted;
 
 use crate::context::Context;
 use crate::report::{Error, NO};
@@ -52,9 +53,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     Ok(if differs && is_told { ExitCode::from(NO) } else { ExitCode::SUCCESS })
 }
 
-fn sides(context: &Context, args: &Args, words: &[String]) -> Result<(Side, Side), Error> {
+fn sides(context: &Context, args: &Args, words: &[Vec<u8>]) -> Result<(Side, Side), Error> {
     let repo = context.repository()?;
-    let tree = |text: &str| revisions::tree(repo, text, context.monitor()).map(Side::Tree);
+    let tree = |text: &[u8]| revisions::tree(repo, text, context.monitor()).map(Side::Tree);
     let new = if args.cached { Side::Index } else { Side::Worktree };
     Ok(match words {
         [] if args.cached => (repo.head_tree()?.map_or(Side::Empty, Side::Tree), new),
@@ -65,9 +66,9 @@ fn sides(context: &Context, args: &Args, words: &[String]) -> Result<(Side, Side
                 Ok(set) if !set.symmetric.is_empty() => {
                     let (_, b) = set.symmetric[0];
                     let base = set.exclude.first().copied();
-                    let base = base.ok_or_else(|| annals::ops::Error::Unrelated(one.clone()))?;
+                    let base = base.ok_or_else(|| annals::ops::Error::Unrelated(quoted(one)))?;
                     if set.exclude.len() > 1 {
-                        let (count, id) = (set.exclude.len(), base.short(8));
+                        let (count, id, one) = (set.exclude.len(), base.short(8), quoted(one));
                         context.output().warn(&format!(
                             "'{one}' has {count} merge bases; it is compared with {id}, the newest"
                         ));
@@ -84,7 +85,7 @@ fn sides(context: &Context, args: &Args, words: &[String]) -> Result<(Side, Side
             }
         }
         [a, b] => {
-            if words.iter().any(|word| is_set(word.as_bytes())) {
+            if words.iter().any(|word| is_set(word)) {
                 return Err(Error::usage("a range is compared with nothing else"));
             }
             (tree(a)?, tree(b)?)

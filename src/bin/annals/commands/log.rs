@@ -248,12 +248,12 @@ fn options(context: &Context, args: &Args) -> Result<(log::Options, Pathspec), E
     let split = context.words(&words, &args.paths, usize::MAX)?;
     let mut revisions = split.revisions;
     if args.all {
-        revisions.push("--all".to_owned());
+        revisions.push(b"--all".to_vec());
     }
     for (word, given) in [("--branches", &args.branches), ("--tags", &args.tags)] {
         match given {
-            Some(Some(glob)) => revisions.push(format!("{word}={glob}")),
-            Some(None) => revisions.push(word.to_owned()),
+            Some(Some(glob)) => revisions.push(format!("{word}={glob}").into_bytes()),
+            Some(None) => revisions.push(word.as_bytes().to_vec()),
             None => {}
         }
     }

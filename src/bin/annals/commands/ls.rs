@@ -7,7 +7,7 @@ use annals::diff::text::git_mode;
 use annals::history::dates::DateStyle;
 use annals::object::Entry;
 use annals::ops::{ls, revisions};
-use annals::path::RepoPath;
+use annals::path::{RepoPath, quoted};
 use serde_json::json;
 
 use crate::context::Context;
@@ -42,10 +42,10 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let repo = context.repository()?;
     let words = context.words(&args.words, &args.paths, 1)?;
-    let revision = words.revisions.first().cloned().unwrap_or_else(|| "HEAD".to_owned());
+    let revision = words.revisions.first().map_or(&b"HEAD"[..], Vec::as_slice);
     let options = ls::Options {
-        tree: revisions::tree(repo, &revision, context.monitor())?,
-        revision,
+        tree: revisions::tree(repo, revision, context.monitor())?,
+        revision: quoted(revision),
         paths: context.pathspec(&words.paths)?,
         here: repo.here().clone(),
         depth: match (args.recursive, args.trees) {

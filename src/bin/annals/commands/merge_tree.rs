@@ -1,5 +1,6 @@
 //! `annals merge-tree`.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use annals::diff::text::git_mode;
@@ -24,13 +25,13 @@ use super::drivers::Drivers;
 pub(crate) struct Args {
     /// Our commit; with --merge-base a tree will do
     #[arg(value_name = "A")]
-    ours: String,
+    ours: OsString,
     /// Their commit; with --merge-base a tree will do
     #[arg(value_name = "B")]
-    theirs: String,
+    theirs: OsString,
     /// What both were made from, in place of their common ancestors
     #[arg(long, value_name = "REV")]
-    merge_base: Option<String>,
+    merge_base: Option<OsString>,
     /// Write the merged tree; that is always done
     #[arg(long)]
     write_tree: bool,
@@ -62,21 +63,21 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let repo = context.repository()?;
-    let (ours, theirs) = (&args.ours, &args.theirs);
-    let tree = |text: &str| revisions::tree(repo, text, context.monitor());
+    let (ours, theirs) = (args.ours.as_encoded_bytes(), args.theirs.as_encoded_bytes());
+    let tree = |text: &[u8]| revisions::tree(repo, text, context.monitor());
     let (sides, base_label) = match &args.merge_base {
         Some(base) => {
-            let trees = [tree(ours)?, tree(theirs)?];
-            (Sides::Trees { base: tree(base)?, trees }, base.clone())
+            let (base, trees) = (base.as_encoded_bytes(), [tree(ours)?, tree(theirs)?]);
+            (Sides::Trees { base: tree(base)?, trees }, base.to_vec())
         }
         None => {
-            let commit = |text: &str| revisions::commit(repo, text, context.monitor());
+            let commit = |text: &[u8]| revisions::commit(repo, text, context.monitor());
             let unrelated = match args.allow_unrelated_histories {
                 true => Unrelated::Allowed,
                 false => Unrelated::Refused,
             };
             let commits = [commit(ours)?, commit(theirs)?];
-            (Sides::Commits { commits, unrelated }, "merged common ancestors".to_owned())
+            (Sides::Commits { commits, unrelated }, b"merged common ancestors".to_vec())
         }
     };
     let options = merge::Options {
@@ -86,11 +87,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             _ => Favour::Nobody,
         },
         style: if args.conflict == "diff3" { Style::Diff3 } else { Style::Merge },
-        labels: Labels {
-            base: base_label.into_bytes(),
-            ours: ours.clone().into_bytes(),
-            theirs: theirs.clone().into_bytes(),
-        },
+        labels: Labels { base: base_label, ours: ours.to_vec(), theirs: theirs.to_vec() },
         unsettled: if args.keep_conflicts { Unsettled::Keep } else { Unsettled::Mark },
         ..merge::Options::default()
     };

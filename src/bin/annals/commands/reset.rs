@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use annals::ops::{reset, restore};
+use annals::path::quoted;
 use serde_json::json;
 
 use crate::context::Context;
@@ -47,6 +48,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let words = context.words(&args.words, &args.paths, 1)?;
     let revision = words.revisions.first().cloned();
     if let [_, second, ..] = &words.revisions[..] {
+        let second = quoted(second);
         return Err(Error::usage(format!("'{second}' is one revision too many")));
     }
     if !words.paths.is_empty() {
@@ -78,7 +80,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
             (_, _, true) => reset::Mode::Keep,
             _ => reset::Mode::Mixed,
         },
-        revision,
+        revision: revision.map(|text| String::from_utf8_lossy(&text).into_owned()),
         dry_run: args.dry_run,
         actor: context.committer()?,
         rules: rules.rules(),

@@ -22,7 +22,7 @@ pub(crate) struct Args {
     paths: Vec<OsString>,
     /// From this revision (default: what is staged; with --staged, the current commit)
     #[arg(short, long, value_name = "REV")]
-    source: Option<String>,
+    source: Option<OsString>,
     /// Take back what was chosen with add
     #[arg(short = 'S', long)]
     staged: bool,
@@ -44,7 +44,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let repo = context.repository()?;
     let rules = context.rules()?;
     let options = restore::Options {
-        source: args.source.clone(),
+        source: args.source.as_ref().map(|text| text.as_encoded_bytes().to_vec()),
         paths: context.pathspec(&args.paths)?,
         staged: args.staged,
         worktree: args.worktree || !args.staged,

@@ -1,9 +1,11 @@
 //! `annals tag`.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use annals::ops::{revisions, tag};
+use annals::path::quoted;
 use bstr::ByteSlice;
 use serde_json::json;
 
@@ -19,7 +21,7 @@ use super::branch::tell_moved;
 pub(crate) struct Args {
     /// A new tag, and what it names (default: the current commit)
     #[arg(value_names = ["NAME", "REV"], num_args = 0..)]
-    names: Vec<String>,
+    names: Vec<OsString>,
     /// Make one that says who made it, when and why
     #[arg(short, long)]
     annotate: bool,
@@ -47,7 +49,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         if args.names.is_empty() {
             return Err(Error::usage("which tag shall be deleted?"));
         }
-        for gone in tag::delete(repo, &context.committer()?, &args.names)? {
+        for gone in tag::delete(repo, &context.committer()?, &texts(&args.names)?)? {
             tell_moved(context, &gone.name, None, Some(&gone.id))?;
             output.say(format!(
                 "Deleted the tag {} (it was at {})",
@@ -58,30 +60,28 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     }
     if args.list || args.names.is_empty() {
-        return list(context, &args.names);
+        return list(context, &texts(&args.names)?);
     }
     let is_given = !args.message.is_empty() || args.file.is_some();
     let is_annotated = args.annotate || is_given;
     let target = match &args.names[..] {
         [_] => revisions::find(repo, "HEAD", context.monitor())?,
-        [_, revision] => revisions::find(repo, revision, context.monitor())?,
+        [_, revision] => revisions::find(repo, revision.as_encoded_bytes(), context.monitor())?,
         _ => return Err(Error::usage("a name and a revision are needed, nothing more")),
     };
+    let name = text(&args.names[0])?;
     let message = match super::commit::given(&args.message, args.file.as_deref())? {
         _ if !is_annotated => Vec::new(),
         Some(message) => message,
         None if is_given => return Err(Error::EmptyMessage),
         None => {
-            let what = format!(
-                "Say what the tag '{}' is for. Lines that begin with '#' are",
-                args.names[0]
-            );
+            let what = format!("Say what the tag '{name}' is for. Lines that begin with '#' are");
             let about = [what, "left out; without a message no tag is made.".to_owned()];
             editor::ask(context, b"", &about)?
         }
     };
     let options = tag::Options {
-        name: args.names[0].clone(),
+        name,
         target: target.id,
         target_kind: target.kind,
         annotation: is_annotated
@@ -92,6 +92,19 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let made = tag::create(repo, &context.committer()?, &options)?;
     tell_moved(context, &options.name, Some(&made.id), made.was.as_ref())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A name: unlike what a path may be called, it is text.
+fn text(name: &OsStr) -> Result<String, Error> {
+    let text = name.to_str().map(str::to_owned);
+    text.ok_or_else(|| {
+        let name = quoted(name.as_encoded_bytes());
+        Error::usage(format!("'{name}' is not the name of a tag: it is not UTF-8"))
+    })
+}
+
+fn texts(names: &[OsString]) -> Result<Vec<String>, Error> {
+    names.iter().map(|name| text(name)).collect()
 }
 
 fn list(context: &Context, patterns: &[String]) -> Result<ExitCode, Error> {
