@@ -90,7 +90,7 @@ pub(in crate::ops) fn finish_interrupted(
     applied.rows.extend(rows);
     applied.rows.sort_by(|a, b| a.0.cmp(&b.0));
     applied.rows.dedup_by(|a, b| a.0 == b.0);
-    settle(&mut working, &pending, &applied)?;
+    settle(&mut working, &pending, &mut applied)?;
     let edits: Vec<RefEdit> = pending.refs.iter().cloned().map(PendingRef::edit).collect();
     let is_due = edits.iter().all(|edit| repo.store().target(&edit.name) == edit.old);
     if is_due && !edits.is_empty() {

@@ -120,8 +120,11 @@ pub(in crate::ops) fn carry_out_by(
     write_note(repo, &plan.pending)?;
     let files = plan.steps.iter().filter(|step| step.new.is_some()).count() as u64;
     monitor.begin(Stage::Writing, Some(files), None);
-    let applied = change(working, &plan.steps)?;
-    settle(working, &plan.pending, &applied)?;
+    let steps = std::mem::take(&mut plan.steps);
+    let mut applied = change(working, &steps)?;
+    // There may be very many: the index has them once more.
+    drop(steps);
+    settle(working, &plan.pending, &mut applied)?;
     let mut publication =
         Publication::new(&plan.pending.verb, &plan.pending.actor).with_refs(plan.refs);
     if let Some(sealed) = plan.sealed {
@@ -157,23 +160,19 @@ pub(in crate::ops) fn apply(
     worktree::apply(target, steps)
 }
 
-/// Tells the index.
+/// Tells the index, and hands the rows over to it.
 pub(super) fn settle(
     working: &mut Working<'_>,
     pending: &Pending,
-    applied: &Applied,
+    applied: &mut Applied,
 ) -> Result<(), Error> {
     if !pending.adopts {
         return Ok(());
     }
     let base = Base { commit: pending.commit, tree: pending.index.or(pending.to) };
-    let mut rows = applied.rows.clone();
+    let mut rows = std::mem::take(&mut applied.rows);
     if let Some(index) = &pending.index {
         kept::as_recorded(working.repo.store(), Some(index), pending.to.as_ref(), &mut rows)?;
-    }
-    let mut update = Update::new(base, rows.clone());
-    if let Some(boot) = working.repo.disk().boot_id() {
-        update.unsynced = Unsynced::Under(boot);
     }
     if working.index.is_lost() {
         // Nothing was known, and what was just written is everything there is.
@@ -191,6 +190,10 @@ pub(super) fn settle(
         }
         let _ = writer.finish(base, working.repo.disk().boot_id())?;
         return Ok(());
+    }
+    let mut update = Update::new(base, rows);
+    if let Some(boot) = working.repo.disk().boot_id() {
+        update.unsynced = Unsynced::Under(boot);
     }
     // A cache: whoever finds it behind catches up.
     let _ = working.index.update(update)?;
