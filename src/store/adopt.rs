@@ -16,6 +16,7 @@ use crate::hash::{Id, Kind};
 use crate::object::{Commit, Node, Object, Sink, Table, Tag, What};
 
 use super::identity::Identity;
+use super::journal::Slot;
 use super::lookup::Lookup;
 use super::{
     Batch, Class, Effect, Error, PackInfo, Sealed, State, Store, Target, content_kind, pack_path,
@@ -60,8 +61,17 @@ impl Store {
         }
         let Some(metadata) = metadata else { return Ok(()) };
         let mut number = newest.number;
+        let mut given_up = BTreeSet::new();
         while number > 1 {
+            if let Slot::Record(record, _) = self.journal.read(number)?
+                && !given_up.contains(&number)
+            {
+                given_up.extend(record.effects.iter().filter_map(Effect::given_up));
+            }
             number -= 1;
+            if given_up.contains(&number) {
+                continue;
+            }
             let Some(mut state) = self.journal.state_at(number)? else { break };
             if state.packs.values().all(|pack| pack.class != Class::Meta || is_there(pack)) {
                 self.notice(format!(
@@ -69,7 +79,7 @@ impl Store {
                     metadata.name, newest.number
                 ));
                 state.damage.clone_from(&newest.damage);
-                self.hold(state);
+                self.hold(state, newest.number);
                 return Ok(());
             }
         }
@@ -77,9 +87,9 @@ impl Store {
     }
 
     /// Stays at a state that is not what the newest record says.
-    fn hold(&self, state: State) {
+    fn hold(&self, state: State, newest: u64) {
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
-        self.is_held.store(true, Ordering::Relaxed);
+        self.held.store(newest, Ordering::Relaxed);
     }
 
     /// Takes packs that no record lists, if they have all of the metadata that did not come along.
@@ -130,7 +140,7 @@ impl Store {
         ));
         *self.adoption.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Adoption { taken, gone });
-        self.hold(state);
+        self.hold(state, newest.number);
         Ok(true)
     }
 

@@ -161,6 +161,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<'s> Batch<'s> {
     /// Begins a batch on what the store holds now.
     pub fn begin(store: &'s Store) -> Result<Self, Error> {
+        store.check_journal()?;
         let session = hex(&store.env.random.sixteen()[..8]);
         let folder = format!("tmp/{session}");
         match store.dir.make_dir(folder.as_bytes(), 0o777) {

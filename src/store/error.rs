@@ -75,6 +75,27 @@ pub enum Error {
         /// Its length.
         bytes: usize,
     },
+    /// Records have been here and none is left: a new journal would make garbage of every pack.
+    #[error("nothing is written: the journal is gone")]
+    JournalGone,
+    /// Records are missing before others that are there, and no record gives them up.
+    #[error("nothing is written: records {first} to {last} of the journal are missing")]
+    Hole {
+        /// The first that is missing.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// So many of the newest records are gone that no record gives them up.
+    #[error(
+        "nothing is written: records {first} to {last} of the journal are gone, too many at once"
+    )]
+    TooManyLost {
+        /// The first that is gone.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
     /// Something the writer relied on has been removed meanwhile.
     #[error("content that was relied on has been removed meanwhile")]
     Gone,

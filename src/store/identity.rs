@@ -65,6 +65,11 @@ impl Identity {
         parse(&bytes).ok_or(Error::DamagedFormat)
     }
 
+    /// Whether this may be the id of the store. One whose file was lost knows no id.
+    pub(super) fn may_be(&self, store: [u8; 16]) -> bool {
+        store == self.store || [store, self.store].contains(&[0; 16])
+    }
+
     /// Where the file is now.
     pub fn place(dir: &dyn Dir) -> io::Result<(u64, u64)> {
         Ok((dir.file_system_id()?, dir.stat(PATH)?.inode))

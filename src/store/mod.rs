@@ -19,6 +19,7 @@ mod frames;
 mod identity;
 pub mod journal;
 pub mod lookup;
+mod lost;
 pub mod pack;
 mod publish;
 mod read;
@@ -27,7 +28,7 @@ mod session;
 mod sweep;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::clock::Env;
@@ -48,6 +49,7 @@ pub use error::Error;
 pub use identity::Identity;
 pub use journal::{Effect, Move, PackInfo, Record, Slot, State, Target};
 pub use lookup::{Lookup, Place};
+pub use lost::Lost;
 pub use pack::{Class, Level};
 pub use publish::{Publication, RefEdit};
 pub use read::{Content, content_kind};
@@ -62,10 +64,6 @@ const STATE_EVERY: u64 = 32;
 /// So many lines of its own in the cached state are little: they may be written each time.
 const LITTLE: usize = 256;
 
-/// What is said of a store without a record.
-const JOURNAL_GONE: &str =
-    "the journal is gone: packs are there, and no record says what is in them or where refs point";
-
 /// An open store.
 #[derive(Debug)]
 pub struct Store {
@@ -79,10 +77,13 @@ pub struct Store {
     /// Packs that are there and not listed, once somebody had to look.
     unlisted: Mutex<Option<Arc<(State, Lookup)>>>,
     notices: Mutex<Vec<String>>,
+    /// What is known to be lost of the journal.
+    lost: Mutex<Option<Lost>>,
     /// How hard what is recorded is compressed.
     compression: Level,
-    /// Opened at an older record, because the packs of newer ones did not come along.
-    is_held: AtomicBool,
+    /// If it was opened at an older record, because the packs of newer ones did not come along: the
+    /// number of the newest that was passed over; else 0.
+    held: AtomicU64,
     /// What the first record of a copy has to say about packs.
     adoption: Mutex<Option<Adoption>>,
 }
@@ -91,16 +92,27 @@ impl Store {
     /// Makes a store in this directory. What is there already stays, so an interrupted `create`
     /// is finished by another.
     pub fn create(dir: DirRef, env: Env) -> Result<Self, Error> {
+        let journal = Journal::new(dir.clone());
+        let is_new = |error: &Error| -> Result<bool, Error> {
+            Ok(error.is_lost_format() && journal.highest()? == 0)
+        };
+        let read = Identity::read(&*dir);
+        if let Err(error) = &read
+            && is_new(error)?
+            && journal.newest()?.is_some()
+        {
+            return Err(Error::JournalGone);
+        }
         for folder in FOLDERS {
             disk::make_dirs(&*dir, folder.as_bytes()).map_err(Error::io("create", folder))?;
         }
-        let identity = match Identity::read(&*dir) {
+        let identity = match read {
             Ok(identity) => identity,
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Identity::create(&*dir, &*env.random)?
             }
             // Torn by an interrupted creation: nothing was recorded yet.
-            Err(Error::DamagedFormat) if Journal::new(dir.clone()).highest()? == 0 => {
+            Err(Error::DamagedFormat) if journal.highest()? == 0 => {
                 Identity::create(&*dir, &*env.random)?
             }
             Err(error) => return Err(error),
@@ -130,7 +142,11 @@ impl Store {
             .ok()
             .and_then(|bytes| journal.saved(&bytes));
         let saved = known.clone().unwrap_or_default();
-        let state = journal.replay(known)?;
+        // Before the journal is read: what is noted was there then. If it cannot be read, that is
+        // said when something is written; who reads can do without.
+        let newest = journal.newest().unwrap_or(None);
+        let newest = newest.filter(|newest| identity.may_be(newest.store));
+        let state = journal.replay_beyond(known, newest.map_or(0, |newest| newest.number))?;
         if let Some(feature) = state.unreadable_feature() {
             return Err(Error::Feature(feature.to_owned()));
         }
@@ -145,12 +161,11 @@ impl Store {
             frames: Frames::default(),
             unlisted: Mutex::new(None),
             compression: Level::FIRST,
-            is_held: AtomicBool::new(false),
+            held: AtomicU64::new(0),
+            lost: Mutex::default(),
             adoption: Mutex::default(),
         };
-        if store.is_journal_gone()? {
-            store.notice(JOURNAL_GONE.to_owned());
-        }
+        store.find_lost(newest.as_ref())?;
         store.fall_back_if_copied()?;
         store.cover()?;
         let state = store.state();
@@ -158,7 +173,7 @@ impl Store {
         let is_whole = state.damage.is_empty()
             && state.must_not_write.is_none()
             // What no record says is kept by nobody.
-            && !store.is_held.load(Ordering::Relaxed);
+            && !store.is_held();
         if state.number >= saved.number + STATE_EVERY && is_whole {
             store.save_state(&saved, &state)?;
         }
@@ -209,15 +224,24 @@ impl Store {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 
+    fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed) > 0
+    }
+
     /// Reads what others have recorded since.
     pub fn refresh(&self) -> Result<Arc<State>, Error> {
+        self.refresh_beyond(0)
+    }
+
+    /// The same, where a number is known that is or was taken.
+    fn refresh_beyond(&self, taken: u64) -> Result<Arc<State>, Error> {
         // An incomplete copy stays at the record it was opened at, until it begins anew.
-        if self.is_held.load(Ordering::Relaxed) {
+        if self.is_held() {
             return Ok(self.state());
         }
         let known = (*self.state()).clone();
         let number = known.number;
-        let state = self.journal.replay(Some(known))?;
+        let state = self.journal.replay_beyond(Some(known), taken)?;
         if state.number != number {
             *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
             self.cover()?;
@@ -335,7 +359,7 @@ impl Store {
         let mut state = state.clone();
         let newest = self.journal.checkpoint_numbers()?.pop().unwrap_or(0);
         if newest > state.base_number() && newest <= state.number {
-            state = self.journal.replay(None)?;
+            state = self.journal.replay_beyond(None, state.number)?;
         }
         let (before, now) = (saved.own_lines(), state.own_lines());
         let is_worth_it = state.runs != saved.runs
@@ -354,20 +378,6 @@ impl Store {
             .and_then(|file| file.write_at(text.as_bytes(), 0))
             .and_then(|()| self.dir.rename(beside.as_bytes(), &*self.dir, STATE.as_bytes()));
         Ok(())
-    }
-
-    /// Whether packs lie here and no record says anything: every store has records before it has
-    /// packs, so they were removed, or did not come along.
-    fn is_journal_gone(&self) -> Result<bool, Error> {
-        if self.state().number > 0 || !self.state().damage.is_empty() {
-            return Ok(false);
-        }
-        for class in Class::ALL {
-            if !self.pack_files(class)?.is_empty() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// The files below `packs/CLASS`, as paths.

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crate::hash::{Id, Kind};
@@ -14,6 +15,7 @@ use crate::object::{Commit, Node, Source};
 
 use super::batch::remove_folder;
 use super::journal::Slot;
+use super::lost::Next;
 use super::{Effect, Error, Identity, Record, Sealed, State, Store, Target, pack_path};
 
 /// Whoever does not know this feature cannot read long frames.
@@ -90,12 +92,20 @@ impl Store {
         let mut adoption = self.adoption()?;
         loop {
             let lock = self.journal.lock();
-            let state = self.refresh()?;
+            // Before the journal is read: what is noted was there then.
+            let newest = self.noted()?;
+            let last = self.journal.highest()?.max(newest.map_or(0, |newest| newest.number));
+            let state = self.refresh_beyond(last)?;
             if let Some(why) = &state.must_not_write {
                 return Err(Error::TooOldToWrite(why.clone()));
             }
             self.check(&state, &publication)?;
-            let record = self.record(&state, &publication, adoption.as_ref(), nonce)?;
+            let Some(next) = self.next_record(newest.as_ref(), &state, last)? else {
+                adoption = None;
+                self.held.store(0, Ordering::Relaxed);
+                continue;
+            };
+            let record = self.record(&state, &publication, adoption.as_ref(), &next, nonce)?;
             let created = self.journal.create(&record, &*self.env.random);
             let is_ours = match &created {
                 Ok(true) => true,
@@ -106,6 +116,11 @@ impl Store {
                 },
             };
             if is_ours {
+                // If it is not known to be durable, it is not noted.
+                if matches!(created, Ok(true)) {
+                    self.remember(newest.as_ref(), &record);
+                }
+                self.gave_up(&next);
                 let mut state = self.published(publication, record)?;
                 if let Some((_, tables)) = adoption {
                     self.adopted();
@@ -122,7 +137,7 @@ impl Store {
             created?;
             // Somebody else has written to this copy meanwhile: what they say counts.
             adoption = None;
-            self.is_held.store(false, std::sync::atomic::Ordering::Relaxed);
+            self.held.store(0, Ordering::Relaxed);
         }
     }
 
@@ -216,13 +231,14 @@ impl Store {
         state: &State,
         publication: &Publication,
         adoption: Option<&(Vec<Effect>, Sealed)>,
+        next: &Next,
         nonce: [u8; 16],
     ) -> Result<Record, Error> {
         let mut effects = Vec::new();
         let mut incarnation = state.incarnation;
-        if state.number == 0 {
+        if state.number == 0 && next.lost.is_none() {
             incarnation = self.identity().incarnation;
-        } else if self.begins_anew(state) {
+        } else if next.lost.is_some() || self.begins_anew(state) {
             incarnation = self.env.random.sixteen();
             effects.push(Effect::Incarnation {
                 new: incarnation,
@@ -230,20 +246,7 @@ impl Store {
                 hash: state.hash,
             });
         }
-        let mut number = state.number + 1;
-        // A number that is taken by something that does not count is never used again.
-        let highest = self.journal.highest()?;
-        while number <= highest {
-            let hash = match self.journal.read(number)? {
-                Slot::Damaged(hash) => hash,
-                Slot::Absent => Id::default(),
-                // Somebody was faster: the race is run again.
-                Slot::Record(..) if !self.begins_anew(state) => break,
-                Slot::Record(_, id) => id,
-            };
-            effects.push(Effect::Skips { number, hash });
-            number += 1;
-        }
+        effects.extend(next.skips.iter().cloned());
         effects.extend(adoption.iter().flat_map(|(packs, _)| packs).cloned());
         let archives = publication.sealed.as_ref().filter(|sealed| sealed.has_archives);
         let archives = archives.map(|_| (true, ARCHIVE.to_owned()));
@@ -277,7 +280,7 @@ impl Store {
             reason: edit.reason.clone(),
         }));
         Ok(Record {
-            number,
+            number: next.number,
             previous: state.hash,
             nonce,
             time: self.env.clock.now(),
@@ -292,13 +295,25 @@ impl Store {
 
     /// Whether the next record starts a new incarnation: the store was copied or put back.
     fn begins_anew(&self, state: &State) -> bool {
-        let identity = self.identity();
-        identity.incarnation != state.incarnation
-            || match Identity::place(&*self.dir) {
-                Ok(place) => place != identity.place,
-                // The file is lost: it is made anew with the incarnation.
-                Err(error) => error.kind() == io::ErrorKind::NotFound,
+        let is_other = |identity: Identity| {
+            identity.incarnation != state.incarnation
+                || match Identity::place(&*self.dir) {
+                    Ok(place) => place != identity.place,
+                    // The file is lost: it is made anew with the incarnation.
+                    Err(error) => error.kind() == io::ErrorKind::NotFound,
+                }
+        };
+        if !is_other(self.identity()) {
+            return false;
+        }
+        // Somebody else may have begun it since the store was opened here: one is enough.
+        match Identity::read(&*self.dir) {
+            Ok(identity) if !is_other(identity) => {
+                *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = identity;
+                false
             }
+            _ => true,
+        }
     }
 
     fn published(&self, publication: Publication, record: Record) -> Result<Arc<State>, Error> {
@@ -310,7 +325,7 @@ impl Store {
         state.apply(record, hash);
         let state = Arc::new(state);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state.clone();
-        self.is_held.store(false, std::sync::atomic::Ordering::Relaxed);
+        self.held.store(0, Ordering::Relaxed);
         if begun_anew {
             let identity =
                 Identity { incarnation, ..self.identity() }.write(&*self.dir, &*self.env.random)?;

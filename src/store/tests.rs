@@ -16,11 +16,11 @@ pub(super) fn env(seed: u64) -> Env {
     }
 }
 
-fn open(disk: &dyn Disk, seed: u64) -> Result<Store, Error> {
+pub(super) fn open(disk: &dyn Disk, seed: u64) -> Result<Store, Error> {
     Store::open(disk.open(Path::new("/repo")).map_err(Error::io("open", "/repo"))?, env(seed))
 }
 
-fn create(disk: &dyn Disk, seed: u64) -> Result<Store, Error> {
+pub(super) fn create(disk: &dyn Disk, seed: u64) -> Result<Store, Error> {
     let dir = disk.create(Path::new("/repo")).map_err(Error::io("create", "/repo"))?;
     Store::create(dir, env(seed))
 }
@@ -30,7 +30,7 @@ fn signature() -> Signature {
 }
 
 /// Commits an empty tree with this message on `main` and a chunk beside it.
-fn commit(store: &Store, message: &str) -> Result<Id, Error> {
+pub(super) fn commit(store: &Store, message: &str) -> Result<Id, Error> {
     let old = store.target("refs/heads/main");
     let batch = Batch::begin(store)?;
     let mut writer = batch.writer();
@@ -63,7 +63,7 @@ fn commit(store: &Store, message: &str) -> Result<Id, Error> {
     Ok(id)
 }
 
-fn messages(store: &Store) -> Result<Vec<String>, Error> {
+pub(super) fn messages(store: &Store) -> Result<Vec<String>, Error> {
     let mut messages = Vec::new();
     let mut next = store.resolve("refs/heads/main");
     while let Some(id) = next {

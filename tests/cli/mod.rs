@@ -10,6 +10,7 @@ mod fsck;
 mod json;
 mod kept;
 mod log;
+mod lost_records;
 mod ls;
 mod merge;
 mod merge_base;

@@ -5,6 +5,7 @@
 
 mod every_damage;
 mod every_write;
+mod lost_records;
 mod taking_turns;
 mod two_writers;
 

@@ -180,10 +180,23 @@ fn long_ago(clock: &Arc<SteppingClock>, limits: Limits) -> MemoryDisk {
     disk
 }
 
-fn takes_turns(seed: u64, limits: Limits) {
+/// How the journal is before they begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Journal {
+    Whole,
+    /// Its three newest records are gone.
+    Short,
+}
+
+fn takes_turns(seed: u64, limits: Limits, journal: Journal) {
     let clock = hours();
     let disk = long_ago(&clock, limits);
     let before = disk.image_after_power_loss(Survival::Everything);
+    let gone = 762..=764;
+    if journal == Journal::Short {
+        let dir = before.open(Path::new("/s/journal/0")).unwrap();
+        gone.clone().for_each(|n: u64| dir.remove_file(n.to_string().as_bytes()).unwrap());
+    }
     assert!(before.read("/s/journal/0/400").is_some());
     let faulty = FaultyDisk::new(Arc::new(before.clone()));
     let turns = Turns::new(6, seed);
@@ -249,6 +262,9 @@ fn takes_turns(seed: u64, limits: Limits) {
                             store = open().unwrap();
                         }
                         turns.sleep(20);
+                        // What others write meanwhile is never taken for lost.
+                        let is_given_up = journal == Journal::Whole || at_least > 1;
+                        assert!(!is_given_up || reader == 4 || store.lost().is_none(), "{seed}");
                         // Whoever looks after it was acknowledged sees it.
                         let seen = messages(&store).unwrap();
                         assert!(seen.len() >= at_least, "seed {seed}: invisible");
@@ -261,6 +277,22 @@ fn takes_turns(seed: u64, limits: Limits) {
             });
         }
     });
+    let alone = Store::open(before.open(Path::new("/s")).unwrap(), env_of(&clock)).unwrap();
+    assert_eq!((alone.lost(), alone.take_notices().len()), (None, 0), "seed {seed}");
+    alone.journal().check(&mut |finding| panic!("seed {seed}: {finding:?}")).unwrap();
+    if journal == Journal::Short {
+        // Nobody has taken a lost number, and nobody's record was given up with them.
+        for number in gone {
+            let bytes = before.read(&format!("/s/journal/0/{number}")).unwrap();
+            assert!(bytes.starts_with(b"no record"), "seed {seed}");
+        }
+        let first = String::from_utf8(before.read("/s/journal/0/765").unwrap()).unwrap();
+        assert_eq!(first.matches("\nskips ").count(), 3, "seed {seed}: {first}");
+        let later = (766..=alone.state().number)
+            .filter_map(|number| before.read(&format!("/s/journal/0/{number}")))
+            .filter(|bytes| String::from_utf8_lossy(bytes).contains("\nskips "));
+        assert_eq!(later.count(), 0, "seed {seed}");
+    }
     let switches = turns.state.lock().unwrap().switches;
     assert!(switches > 500, "seed {seed}: {switches}");
     let store = Store::open(before.open(Path::new("/s")).unwrap(), env_of(&clock)).unwrap();
@@ -289,5 +321,11 @@ fn takes_turns(seed: u64, limits: Limits) {
 #[test]
 fn threads_that_take_turns_lose_nothing_and_see_all_that_was_acknowledged() {
     let limits = Limits { locks: false, ..Limits::default() };
-    (0..8).for_each(|seed| takes_turns(seed, limits));
+    (0..8).for_each(|seed| takes_turns(seed, limits, Journal::Whole));
+}
+
+#[test]
+fn threads_that_take_turns_give_up_lost_numbers_once_and_nothing_else() {
+    let limits = Limits { locks: false, ..Limits::default() };
+    (0..8).for_each(|seed| takes_turns(seed, limits, Journal::Short));
 }

@@ -7,14 +7,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use annals::chunk::{self, Sketcher};
+use annals::clock::Env;
 use annals::codec::{self, Decode, Encode, Validate};
 use annals::disk::{DirRef, Disk, MemoryDisk};
 use annals::hash::{Kind, boundary_bits, hash, hex};
 use annals::object::{Attributes, Commit, List, Manifest, Node, Object, Table, Tag};
 use annals::ops::pending::{Pending, Unknown};
-use annals::store::journal::{Changes, Journal};
+use annals::store::journal::{Changes, Journal, Newest, ParseError};
 use annals::store::pack::{check_pack, read_table};
-use annals::store::{Identity, Record, Seen, State};
+use annals::store::{Effect, Identity, Publication, Record, Seen, State, Store};
 
 use super::page::{Block, block, blocks, unhex};
 use super::samples;
@@ -317,4 +318,33 @@ fn the_format_file_on_the_page_reads_so() {
     assert_eq!(identity.place, (0x802, 1_000_000));
     disk.write("/s/format", text.replace("annals-store 1\n", "annals-store 12\n"));
     assert!(matches!(Identity::read(&*dir), Err(annals::store::Error::Version(_))));
+}
+
+#[test]
+fn the_newest_record_on_the_page_is_noted_so() {
+    let [text] = &texts("annals-newest 1")[..] else { panic!("one is shown") };
+    assert_eq!(*text, samples::newest().to_text());
+    assert_eq!(Newest::parse(text.as_bytes()), Some(samples::newest()));
+    let (disk, dir) = directory();
+    disk.write("/s/newest", text);
+    assert_eq!(Journal::new(dir).newest().unwrap(), Some(samples::newest()));
+}
+
+#[test]
+fn what_stands_under_a_lost_number_is_what_the_page_shows() {
+    let shown = "no record: it was lost, and a later one gives up its number";
+    let [text] = &texts(shown)[..] else { panic!("one is shown") };
+    let (disk, dir) = directory();
+    let publish = || {
+        let store = Store::open(dir.clone(), Env::system()).unwrap();
+        store.publish(Publication::new("test", "A <a@b>")).unwrap().last_effects.clone()
+    };
+    Store::create(dir.clone(), Env::system()).unwrap();
+    publish();
+    publish();
+    dir.remove_file(b"journal/0/2").unwrap();
+    let effects = publish();
+    assert_eq!(disk.read("/s/journal/0/2").unwrap(), text.as_bytes());
+    assert!(effects.contains(&Effect::Skips { number: 2, hash: hash(text.as_bytes()) }));
+    assert!(matches!(Record::parse(text.as_bytes()), Err(ParseError::Damaged)));
 }

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use annals::clock::Env;
 use annals::codec::{self, Error};
 use annals::disk::{Bytes, DirRef, Disk, MemoryDisk};
 use annals::hash::{Id, Kind, Prefix, hash};
@@ -20,12 +21,12 @@ use annals::object::{
     TableRow, Tag, Term, What,
 };
 use annals::ops::pending::{Pending, Unknown};
-use annals::store::journal::{Changes, Journal, ParseError};
+use annals::store::journal::{Changes, Journal, Newest, ParseError};
 use annals::store::lookup::{Indexed, PackRun};
 use annals::store::pack::{
     Damage, Form, FrameRow, MOST_TABLE_BYTES, ObjectRow, PackTable, check_pack, read_table,
 };
-use annals::store::{Class, Record, Seen, State};
+use annals::store::{Class, Publication, Record, Seen, State, Store};
 use annals::table::SortedRun;
 
 use super::{memory, samples};
@@ -951,6 +952,66 @@ fn seen_files_that_lie_ask_for_little_memory() {
             let (decoded, peak) = memory::peak(|| codec::decode::<Seen>(&lying));
             assert!(decoded.is_err() || decoded.is_ok_and(|seen| codec::encode(&seen) == lying));
             assert!(peak <= memory::MOST, "{peak}");
+        }
+    }
+}
+
+#[test]
+fn every_truncation_and_every_flipped_byte_of_the_newest_record_says_nothing() {
+    let text = samples::newest().to_text().into_bytes();
+    assert_eq!(Newest::parse(&text), Some(samples::newest()));
+    for at in 0..text.len() {
+        assert_eq!(Newest::parse(&text[..at]), None, "cut at {at}");
+        for flip in [1, 0x20, 0x80] {
+            let mut flipped = text.clone();
+            flipped[at] ^= flip;
+            assert_eq!(Newest::parse(&flipped), None, "byte {at}");
+        }
+    }
+    assert_eq!(Newest::parse(&[&text[..], b"\n"].concat()), None);
+}
+
+#[test]
+fn a_forged_newest_record_with_a_right_hash_says_nothing_or_has_one_text() {
+    let text = samples::newest().to_text().into_bytes();
+    let is_lawful = |forged: Vec<u8>| {
+        let forged = ended_anew(&forged);
+        let (found, peak) = memory::peak(|| Newest::parse(&forged));
+        assert!(found.is_none_or(|found| found.to_text().as_bytes() == forged));
+        assert!(peak <= memory::MOST, "{peak}");
+    };
+    for at in 0..text.len() - 69 {
+        for new in [b'\n', b' ', b'%', b'+', b'-', b'0', b'9', b'A', b'z', 0, 0xff] {
+            let mut forged = text.clone();
+            forged[at] = new;
+            is_lawful(forged);
+            let mut longer = text.clone();
+            longer.insert(at, new);
+            is_lawful(longer);
+        }
+        let mut shorter = text.clone();
+        shorter.remove(at);
+        is_lawful(shorter);
+    }
+}
+
+/// Whatever number it claims, the store is read, and what is written is written or refused.
+#[test]
+fn a_newest_record_that_claims_a_great_number_costs_nothing() {
+    let disk = MemoryDisk::new();
+    let dir = disk.create(Path::new("/d")).unwrap();
+    let store = Store::create(dir.clone(), Env::system()).unwrap();
+    store.publish(Publication::new("test", "A <a@b>")).unwrap();
+    let own = store.identity().store;
+    for number in [0, 1, 4099, 1 << 20, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
+        disk.write("/d/newest", Newest { store: own, number, hash: Id::EMPTY }.to_text());
+        let (store, peak) = memory::peak(|| Store::open(dir.clone(), Env::system()).unwrap());
+        assert_eq!(store.state().number, 1);
+        assert!(peak <= memory::MOST, "{peak}");
+        if number > 4098 {
+            let (refused, peak) =
+                memory::peak(|| store.publish(Publication::new("test", "A <a@b>")));
+            assert!(refused.is_err() && peak <= memory::MOST, "{number}");
         }
     }
 }

@@ -14,7 +14,7 @@ use annals::object::{
     Owner, Signature, Table, TableRow, Tag, Term, What,
 };
 use annals::ops::pending::{Overwritten, Pending, PendingRef, PendingTarget, Stamp};
-use annals::store::journal::{Changes, Layered};
+use annals::store::journal::{Changes, Layered, Newest};
 use annals::store::pack::{Blocks, FrameBuilder, Level, PackWriter};
 use annals::store::{Class, Effect, PackInfo, Record, Seen, SeenFile, State, Target};
 
@@ -253,6 +253,12 @@ pub(crate) fn seen() -> Seen {
 /// Bytes with the checksum at their end.
 pub(crate) fn summed(bytes: &[u8]) -> Vec<u8> {
     [bytes, &hash(bytes).as_bytes()[..8]].concat()
+}
+
+/// A store that has been at the second record.
+pub(crate) fn newest() -> Newest {
+    let (_, hash) = record_of_everything().to_text();
+    Newest { store: std::array::from_fn(|at| at as u8), number: 3, hash }
 }
 
 /// The note of a `reset --hard` that throws something away.

@@ -24,7 +24,7 @@ use annals::worktree::scan::Nested;
 
 use crate::cli::Global;
 use crate::output::{Color, Loudness, Output, Progress, Quoting, When, is_terminal};
-use crate::report::Error;
+use crate::report::{self, Error};
 
 /// The file of a repository's settings, in its state directory.
 pub(crate) const SETTINGS: &str = "config.toml";
@@ -108,10 +108,19 @@ impl Context {
         }
         let opened = Repository::open(self.disk.clone(), &self.directory, self.env.clone())?;
         let repository = self.set_up(opened)?;
+        self.tell_notices(&repository);
+        if let Some(lost) = repository.store().lost()
+            && !self.global.quiet
+        {
+            report::hint_at_lost(lost, Color::new(self.global.color.unwrap_or(When::Auto)));
+        }
+        Ok(self.repository.get_or_init(|| repository))
+    }
+
+    fn tell_notices(&self, repository: &Repository) {
         for notice in repository.store().take_notices() {
             self.monitor().notice(&notice);
         }
-        Ok(self.repository.get_or_init(|| repository))
     }
 
     /// Settings of all levels.
@@ -164,6 +173,10 @@ impl Context {
 
     /// Writes everything out; nothing is opened for it.
     pub(crate) fn finish(&self) -> Result<(), Error> {
+        // What came up since it was opened.
+        if let Some(repository) = self.repository.get() {
+            self.tell_notices(repository);
+        }
         if let Some(progress) = self.progress.get() {
             progress.finish();
         }

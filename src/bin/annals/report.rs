@@ -187,6 +187,23 @@ pub(crate) fn report(error: &Error, color: Color, is_json: bool, discards: Optio
     told.code
 }
 
+/// What can be done about records that are gone, below the warning that they are.
+pub(crate) fn hint_at_lost(lost: store::Lost, color: Color) {
+    let text = match lost {
+        store::Lost::Newest { .. } => {
+            "put them back from a copy now: the next command that records something gives them up"
+        }
+        store::Lost::Other { .. } => {
+            "if that is not meant, put the journal back from a copy before anything is recorded"
+        }
+        store::Lost::Everything => BRING_JOURNAL_BACK,
+    };
+    standard_error(&format!("{} {text}", color.on_errors().yellow("hint:")));
+}
+
+const BRING_JOURNAL_BACK: &str =
+    "put the folder 'journal' back from a copy; until then nothing can be recorded";
+
 fn of_repo(error: &repo::Error) -> Told {
     match error {
         repo::Error::NotFound(_) => Told::new("no-repository", error)
@@ -225,6 +242,13 @@ fn of_store(error: &store::Error) -> Told {
         store::Error::Moved { .. } | store::Error::Gone => Told::new("moved", error)
             .hint("another command was faster; nothing was changed, try again"),
         store::Error::NotAStore => Told::new("no-store", error),
+        store::Error::JournalGone => Told::new("journal-gone", error).hint(BRING_JOURNAL_BACK),
+        store::Error::Hole { .. } => {
+            Told::new("records-missing", error).hint("put them back from a copy; reading works")
+        }
+        store::Error::TooManyLost { .. } => Told::new("records-missing", error).hint(
+            "put them back from a copy; without one, removing the file 'newest' gives all of them up unsaid",
+        ),
         store::Error::Version(_) | store::Error::Feature(_) | store::Error::TooOldToWrite(_) => {
             Told::new("version", error).hint("a newer version of annals can do it")
         }

@@ -13,7 +13,7 @@ use std::io;
 use crate::disk::{self, Wait};
 use crate::hash;
 
-use super::{Class, Effect, Error, Identity, Store, journal::Slot};
+use super::{Class, Effect, Error, Identity, Lost, Store, journal::Slot};
 
 pub use content::check_manifest;
 pub use finding::{Damage, Finding, Severity};
@@ -82,8 +82,8 @@ impl Store {
     /// Compares what is saved of the journal's state with the journal itself. If they differ, what
     /// is saved is removed and the journal believed.
     pub fn check_saved_state(&self, report: &mut dyn FnMut(Finding)) -> Result<(), Error> {
-        let truth = self.journal.replay(None)?;
         let known = self.state();
+        let truth = self.journal.replay_beyond(None, known.number)?;
         let comparable = truth.damage.is_empty()
             && known.damage.is_empty()
             && truth.number == known.number
@@ -100,10 +100,18 @@ impl Store {
     /// Looks for traces of records that are no longer there: whoever loses the newest records sees
     /// only an older store.
     pub fn check_for_lost_records(&self, report: &mut dyn FnMut(Finding)) -> Result<(), Error> {
-        // No store is ever like this by itself, whatever was interrupted: that is an error.
-        if self.is_journal_gone()? {
-            let gone = Finding::error("E_JOURNAL_GONE", Damage::Journal, super::JOURNAL_GONE);
-            report(gone.in_file("journal"));
+        // No store is ever like this by itself, whatever was interrupted: these are errors.
+        let lost = match self.are_packs_all_there_is()? {
+            true => Some(Lost::Everything),
+            false => self.lost(),
+        };
+        if let Some(lost) = lost {
+            let id = match lost {
+                Lost::Everything => "E_JOURNAL_GONE",
+                Lost::Newest { .. } => "E_RECORDS_GONE",
+                Lost::Other { .. } => "E_RECORD_OTHER",
+            };
+            report(Finding::error(id, Damage::Journal, lost.to_string()).in_file("journal"));
             return Ok(());
         }
         let state = self.state();

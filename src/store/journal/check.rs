@@ -9,13 +9,15 @@ use std::io;
 
 use bstr::ByteSlice;
 
-use crate::hash::Id;
+use crate::hash::{self, Id};
 
 use super::super::check::{Damage, Finding};
 use super::checkpoint::runs_at;
+use super::follow::skipped;
 use super::runs::Found;
 use super::{
-    CHECKPOINT_EVERY, Changes, Effect, Error, Journal, Record, Slot, State, io_error, record_path,
+    CHECKPOINT_EVERY, Changes, Effect, Error, GIVEN_UP, Journal, Record, Slot, State, io_error,
+    record_path,
 };
 
 /// What was there to be checked.
@@ -46,31 +48,29 @@ impl Journal {
         let mut state = (records.first().is_none_or(|first| *first == 1)).then(State::default);
         let mut sound_checkpoint = 0;
         let mut named = BTreeSet::new();
-        let mut skipped = BTreeSet::new();
+        let skipped = self.given_up(&records);
         let mut pending: Vec<(u64, Finding)> = Vec::new();
         let all: BTreeSet<u64> = records.iter().chain(&checkpoints).copied().collect();
         for &number in &all {
-            if records.contains(&number) {
-                // If there is none, its successor may skip it: then the state goes on.
-                if let Some((record, hash)) =
-                    self.check_record(number, last.as_ref(), &mut pending)?
-                {
-                    for effect in &record.effects {
-                        if let Effect::Skips { number, .. } = effect {
-                            skipped.insert(*number);
-                        }
-                    }
-                    let follows = state.as_ref().is_some_and(|state| {
-                        (state.number + 1..number).all(|number| skipped.contains(&number))
-                    });
-                    last = Some(Last { number, hash, effects: record.effects.clone() });
-                    state = match state.filter(|_| follows) {
-                        Some(state) => Some(self.after(state, record, hash)?),
-                        None => None,
-                    };
+            if records.contains(&number)
+                && !skipped.contains(&number)
+                && let Some((record, hash)) =
+                    self.check_record(number, last.as_ref(), &skipped, &mut pending)?
+            {
+                let follows = state.as_ref().is_some_and(|state| {
+                    (state.number + 1..number).all(|number| skipped.contains(&number))
+                });
+                last = Some(Last { number, hash, effects: record.effects.clone() });
+                state = state.filter(|_| follows);
+                if let Some(state) = &mut state {
+                    state.apply(record, hash);
                 }
             }
-            if checkpoints.contains(&number) {
+            if checkpoints.contains(&number) && skipped.contains(&number) {
+                let text = "a later record gave up what it is the checkpoint of; it does not count";
+                let path = super::checkpoint::checkpoint_path(number);
+                report(Finding::warning("W_CHECKPOINT_SKIPPED", text).in_file(path));
+            } else if checkpoints.contains(&number) {
                 let computed = state.as_ref().filter(|state| state.number == number);
                 let is_old = Some(&number) < checkpoints.iter().nth_back(1);
                 if let Some(found) = self.check_one_checkpoint(number, computed, is_old, report)? {
@@ -90,16 +90,32 @@ impl Journal {
             }
         }
         let damaged: BTreeSet<u64> = pending.iter().map(|(number, _)| *number).collect();
-        for (number, finding) in pending {
-            if skipped.contains(&number) {
-                let text = format!("{}; it does not count", finding.text);
-                report(Finding::warning("W_RECORD_SKIPPED", text).in_file(record_path(number)));
-            } else {
-                report(finding);
-            }
+        pending.into_iter().for_each(|(_, finding)| report(finding));
+        for &number in records.intersection(&skipped) {
+            let text = match self.read(number) {
+                // It was put there when the number was given up: nothing is wrong with that.
+                Ok(Slot::Damaged(hash)) if hash == hash::hash(GIVEN_UP.as_bytes()) => continue,
+                Ok(Slot::Record(..)) => "a later record gave it up",
+                _ => "the record does not verify, and a later one gave it up",
+            };
+            let text = format!("{text}; it does not count");
+            report(Finding::warning("W_RECORD_SKIPPED", text).in_file(record_path(number)));
         }
         check_gaps(&records, &skipped, &damaged, sound_checkpoint, report);
         Ok(checked)
+    }
+
+    /// The numbers whose records do not count, because a later one that does says so.
+    fn given_up(&self, records: &BTreeSet<u64>) -> BTreeSet<u64> {
+        let mut given_up = BTreeSet::new();
+        for number in records.iter().rev() {
+            if !given_up.contains(number)
+                && let Ok(Slot::Record(record, _)) = self.read(*number)
+            {
+                given_up.extend(skipped(&record.effects));
+            }
+        }
+        given_up
     }
 
     /// The numbers of the records that are there.
@@ -138,6 +154,7 @@ impl Journal {
         &self,
         number: u64,
         last: Option<&Last>,
+        skipped: &BTreeSet<u64>,
         wrong: &mut Vec<(u64, Finding)>,
     ) -> Result<Option<(Record, Id)>, Error> {
         let path = record_path(number);
@@ -148,8 +165,14 @@ impl Journal {
             Ok(Slot::Record(record, hash)) => (*record, hash),
             // Deleted meanwhile, because a checkpoint covers it.
             Ok(Slot::Absent) => return Ok(None),
-            Ok(Slot::Damaged(_)) => {
-                error("E_RECORD", "the record does not verify".into());
+            Ok(Slot::Damaged(hash)) => {
+                let text = match hash == hash::hash(GIVEN_UP.as_bytes()) {
+                    true => {
+                        "the record is gone; the next command that records something gives it up"
+                    }
+                    false => "the record does not verify",
+                };
+                error("E_RECORD", text.into());
                 return Ok(None);
             }
             Err(Error::Parse { source, .. }) => {
@@ -162,12 +185,7 @@ impl Journal {
             }
         };
         if let Some(last) = last {
-            let between = (last.number + 1..number).all(|n| {
-                record
-                    .effects
-                    .iter()
-                    .any(|e| matches!(e, Effect::Skips { number, .. } if *number == n))
-            });
+            let between = (last.number + 1..number).all(|n| skipped.contains(&n));
             if between && record.previous != last.hash {
                 error("E_RECORD_CHAIN", "the record does not follow the one before it".into());
             } else if between && record.before != last.effects {

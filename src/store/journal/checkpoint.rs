@@ -20,6 +20,7 @@ use bstr::ByteSlice;
 use crate::clock::{Random, Time};
 use crate::disk;
 
+use super::follow::{Met, Until};
 use super::record::{
     Effect, Target, checked_lines, end_text, parse_target, parse_time, percent_decode,
     percent_encode, write_target,
@@ -111,6 +112,28 @@ pub(super) fn runs_at(number: u64) -> Stretches {
 
 /// Stretches of records, as first and last.
 pub(super) type Stretches = Vec<(u64, u64)>;
+
+/// What the records of one block come to.
+struct Block {
+    /// Its last number.
+    at: u64,
+    /// The state after it.
+    state: State,
+    /// The ref moves in it.
+    moves: Vec<Move>,
+    /// Whether its last number is that of a record: a checkpoint is the state after one.
+    counts: bool,
+}
+
+/// Blocks that were read.
+struct Blocks {
+    read: Vec<Block>,
+    /// The first record that is damaged or missing and that nobody gives up: from there on all
+    /// records stay, and no checkpoint covers them.
+    broken: u64,
+    /// The record that was gone on from, if the checkpoint that was begun with does not count.
+    base_given_up: Option<u64>,
+}
 
 /// A checkpoint that was read.
 #[derive(Debug, Default)]
@@ -208,21 +231,33 @@ impl Journal {
     /// need not stay. The caller holds the lock. Only derived and covered files are touched, so an
     /// interruption anywhere is harmless.
     pub fn compact(&self, newest: &State, random: &dyn Random) -> Result<(), Error> {
-        let due = newest.number / CHECKPOINT_EVERY * CHECKPOINT_EVERY;
-        let is_there = self.checkpoint_numbers()?.last().is_some_and(|last| *last >= due);
-        if is_there || due == 0 {
+        let last = self.checkpoint_numbers()?.pop().unwrap_or(0);
+        let mut due = newest.number / CHECKPOINT_EVERY * CHECKPOINT_EVERY;
+        // A number that was given up has no checkpoint.
+        while due > last && !matches!(self.read(due)?, Slot::Record(..)) {
+            due -= CHECKPOINT_EVERY;
+        }
+        if due <= last {
             // What an interruption left is deleted now and then.
             return match newest.number % DELETE_EVERY {
                 0 => self.delete_superseded(newest),
                 _ => Ok(()),
             };
         }
-        let Checkpoint { state: base, mended } = self.newest_checkpoint(Some(due))?;
-        for run in mended {
-            if let Found::Mended(changes) = self.find_run(&run)? {
-                self.write_run(&changes, run.first, run.last, random)?;
+        let mut reachable = due;
+        let (base, blocks) = loop {
+            let Checkpoint { state: base, mended } = self.newest_checkpoint(Some(reachable))?;
+            for run in mended {
+                if let Found::Mended(changes) = self.find_run(&run)? {
+                    self.write_run(&changes, run.first, run.last, random)?;
+                }
             }
-        }
+            let blocks = self.read_blocks(&base, newest.number)?;
+            match blocks.base_given_up {
+                None => break (base, blocks),
+                Some(number) => reachable = number,
+            }
+        };
         let mut runs = base.runs.clone();
         if runs.is_empty() && base.number > 0 {
             // One that says everything itself: all of it becomes the first run.
@@ -230,20 +265,24 @@ impl Journal {
             runs.push(self.write_run(&all, 1, base.number, random)?);
         }
         let mut state = base;
-        while state.number < due {
-            let (first, at) = (state.number + 1, state.number + CHECKPOINT_EVERY);
-            let Some((next, moves)) = self.read_block(state.clone(), first, at)? else {
+        for Block { at, state: next, moves, counts } in blocks.read {
+            if at > due {
+                break;
+            }
+            if at >= blocks.broken {
                 return Ok(());
-            };
+            }
             let block = Changes::between(&state, &next);
-            runs = self.write_runs(runs, block, first, at, random)?;
+            runs = self.write_runs(runs, block, at - CHECKPOINT_EVERY + 1, at, random)?;
             self.write_moves(at, moves, next.time, random)?;
-            let text = next.to_checkpoint(&runs, &runs_at(at));
-            let path = checkpoint_path(at);
-            let is_new = self.put_new(&path, text.as_bytes(), random)?;
-            if !is_new && self.read_checkpoint(at)?.is_none() {
-                disk::replace(&*self.dir, path.as_bytes(), random.four(), text.as_bytes())
-                    .map_err(io_error("write", &path))?;
+            if counts {
+                let text = next.to_checkpoint(&runs, &runs_at(at));
+                let path = checkpoint_path(at);
+                let is_new = self.put_new(&path, text.as_bytes(), random)?;
+                if !is_new && self.read_checkpoint(at)?.is_none() {
+                    disk::replace(&*self.dir, path.as_bytes(), random.four(), text.as_bytes())
+                        .map_err(io_error("write", &path))?;
+                }
             }
             state = next;
         }
@@ -282,31 +321,48 @@ impl Journal {
         Ok(runs)
     }
 
-    /// The state after record `number`, if the records up to it are there.
-    pub fn state_at(&self, number: u64) -> Result<Option<State>, Error> {
-        let mut state = self.newest_checkpoint(Some(number))?.state;
-        while state.number < number {
-            let Slot::Record(record, id) = self.read(state.number + 1)? else { return Ok(None) };
-            state = self.after(state, *record, id)?;
+    /// Reads on from a checkpoint, block by block, to the newest record: only that says of all others
+    /// whether they count.
+    fn read_blocks(&self, base: &State, newest: u64) -> Result<Blocks, Error> {
+        let mut blocks = Blocks { read: Vec::new(), broken: u64::MAX, base_given_up: None };
+        let mut moves: Vec<Move> = Vec::new();
+        let close = |read: &mut Vec<Block>, state: &State, counted: u64, next: u64| {
+            let last = read.last().map_or(base.number, |block| block.at);
+            for at in (last + CHECKPOINT_EVERY..next).step_by(CHECKPOINT_EVERY as usize) {
+                let state = State { number: at, ..state.clone() };
+                read.push(Block { at, state, moves: Vec::new(), counts: at == counted });
+            }
+        };
+        let until = Until::record(newest);
+        let (state, _) = self.follow(base.clone(), until, &mut |met| match met {
+            Met::Record { record, state, counted } => {
+                close(&mut blocks.read, state, counted, record.number);
+                collect_moves(record, &mut moves);
+            }
+            Met::Repeated { number, .. } | Met::Lost(number) => {
+                blocks.broken = blocks.broken.min(number);
+            }
+            Met::Back(back) => {
+                if back < base.number {
+                    let lowest = blocks.base_given_up.unwrap_or(u64::MAX);
+                    blocks.base_given_up = Some(lowest.min(back));
+                }
+                blocks.read.retain(|block| block.at <= back);
+                moves.retain(|one| one.number <= back);
+                if blocks.broken > back {
+                    blocks.broken = u64::MAX;
+                }
+            }
+        })?;
+        close(&mut blocks.read, &state, state.number, newest + 1);
+        for one in moves {
+            let number = one.number;
+            let in_it = |block: &&mut Block| number <= block.at;
+            if let Some(block) = blocks.read.iter_mut().find(in_it) {
+                block.moves.push(one);
+            }
         }
-        Ok(Some(state))
-    }
-
-    /// Reads the records of one block. `None` if one is damaged or missing: then they all stay,
-    /// and no checkpoint covers them.
-    fn read_block(
-        &self,
-        mut state: State,
-        first: u64,
-        last: u64,
-    ) -> Result<Option<(State, Vec<Move>)>, Error> {
-        let mut moves = Vec::new();
-        for number in first..=last {
-            let Slot::Record(record, id) = self.read(number)? else { return Ok(None) };
-            collect_moves(&record, &mut moves);
-            state = self.after(state, *record, id)?;
-        }
-        Ok(Some((state, moves)))
+        Ok(blocks)
     }
 
     /// Writes the run of moves that ends at `at`, merging the runs it takes the place of.
@@ -374,16 +430,16 @@ impl Journal {
             break;
         }
         moves.retain(|one| one.number <= state.number);
-        for number in base + 1..=state.number {
-            match self.read(number)? {
-                Slot::Record(record, _) => collect_moves(&record, &mut moves),
-                _ => {
-                    if let Slot::Record(next, _) = self.read(number + 1)? {
-                        collect_effects(number, &next, &next.before, &mut moves);
-                    }
-                }
+        // Only which records count is asked: what they add up to does not matter.
+        let from = State { number: base, ..State::default() };
+        self.follow(from, Until::record(state.number), &mut |met| match met {
+            Met::Record { record, .. } => collect_moves(record, &mut moves),
+            Met::Repeated { number, next } => {
+                collect_effects(number, next, &next.before, &mut moves);
             }
-        }
+            Met::Lost(_) => {}
+            Met::Back(back) => moves.retain(|one| one.number <= back),
+        })?;
         Ok(moves)
     }
 
@@ -431,6 +487,8 @@ impl Journal {
         let mut folders: Vec<u64> =
             listed.iter().filter_map(|found| found.name.to_str().ok()?.parse().ok()).collect();
         folders.sort_unstable();
+        // What is damaged, or was given up, is as old as the record after it.
+        let mut ageless: Vec<u64> = Vec::new();
         for folder in folders {
             let path = format!("journal/{folder}");
             let dir = self.dir.dir(path.as_bytes()).map_err(io_error("open", &path))?;
@@ -439,19 +497,25 @@ impl Journal {
                 listed.iter().filter_map(|found| found.name.to_str().ok()?.parse().ok()).collect();
             numbers.sort_unstable();
             for number in numbers {
+                let oldest = ageless.first().copied().unwrap_or(number);
                 if number >= keep_from || number > covered {
-                    return Ok(Some(number));
+                    return Ok(Some(oldest));
                 }
+                let Slot::Record(record, _) = self.read(number)? else {
+                    ageless.push(number);
+                    continue;
+                };
                 // Where time ran backwards nothing is deleted: ages count to the newest record.
-                let Slot::Record(record, _) = self.read(number)? else { return Ok(Some(number)) };
                 let age = newest.time.seconds.saturating_sub(record.time.seconds);
                 if age <= STAY_SECONDS {
-                    return Ok(Some(number));
+                    return Ok(Some(oldest));
                 }
-                self.remove(&record_path(number))?;
+                for number in ageless.drain(..).chain([number]) {
+                    self.remove(&record_path(number))?;
+                }
             }
         }
-        Ok(None)
+        Ok(ageless.first().copied())
     }
 
     fn remove(&self, path: &str) -> Result<(), Error> {

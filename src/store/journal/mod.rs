@@ -9,7 +9,9 @@
 
 mod check;
 mod checkpoint;
+mod follow;
 mod layered;
+mod newest;
 mod record;
 mod runs;
 mod state;
@@ -29,6 +31,7 @@ use crate::hash::{self, Id, hex};
 pub use check::Checked;
 pub use checkpoint::Move;
 pub use layered::Layered;
+pub use newest::Newest;
 pub use record::{Effect, PackInfo, ParseError, Record, Target};
 pub use runs::{Changes, Run};
 pub use state::{CHECKPOINT_EVERY, State};
@@ -38,6 +41,8 @@ const LONGEST_RECORD: u64 = 64 << 20;
 /// What one record itself may say, in bytes: the next repeats it beside as much of its own, and
 /// the sum must stay readable.
 const LONGEST_EFFECTS: usize = 24 << 20;
+/// What stands under a number that was given up with nothing under it. It does not verify.
+pub(super) const GIVEN_UP: &str = "no record: it was lost, and a later one gives up its number\n";
 /// The longest checkpoint or run that is read.
 const LONGEST_CHECKPOINT: u64 = 1 << 30;
 
@@ -123,52 +128,6 @@ impl Journal {
         }
     }
 
-    /// Brings a state up to the newest record. A state whose own record is gone or different
-    /// (cleaned up since, or the store was put back) is read anew from a checkpoint.
-    pub fn replay(&self, known: Option<State>) -> Result<State, Error> {
-        if let Some(state) = known
-            && let Some(state) = self.replay_from(state)?
-        {
-            return Ok(state);
-        }
-        // Records may be cleaned up while they are read: then a newer checkpoint is there.
-        for _ in 0..16 {
-            let state = self.newest_checkpoint(None)?.state;
-            if state.number == 0
-                && let Some(number) = self.checkpoint_numbers()?.pop()
-                && matches!(self.read(1)?, Slot::Absent)
-            {
-                // Not a store without refs: one whose refs cannot be read.
-                let path = checkpoint::checkpoint_path(number);
-                return Err(Error::Parse { path, source: ParseError::Damaged });
-            }
-            if let Some(state) = self.replay_from(state)? {
-                return Ok(state);
-            }
-        }
-        let mut state = self.newest_checkpoint(None)?.state;
-        state.damage.push(format!("record {} of the journal is missing", state.number));
-        Ok(self.follow(state)?.0)
-    }
-
-    /// `None` if the state does not belong to the records that are there.
-    fn replay_from(&self, state: State) -> Result<Option<State>, Error> {
-        if state.number > 0 {
-            match self.read(state.number)? {
-                Slot::Record(_, id) if id == state.hash => {}
-                // Known from what a checkpoint or the next record repeats.
-                Slot::Damaged(_) => {}
-                _ => return Ok(None),
-            }
-        }
-        let (state, last_seen) = self.follow(state)?;
-        // "Nothing after n" counts only if n is still there now.
-        if last_seen > 0 && !self.is_there(last_seen)? {
-            return Ok(None);
-        }
-        Ok(Some(state))
-    }
-
     /// Whether there is a file for record `number`, whatever it says.
     fn is_there(&self, number: u64) -> Result<bool, Error> {
         let path = record_path(number);
@@ -179,101 +138,54 @@ impl Journal {
         }
     }
 
-    /// Reads on from a state until nothing follows; also tells the newest file that was there.
-    fn follow(&self, mut state: State) -> Result<(State, u64), Error> {
-        let mut last_seen = state.number;
-        loop {
-            let number = state.number + 1;
-            match self.read(number)? {
-                Slot::Record(record, id) => {
-                    if record.previous != state.hash {
-                        state
-                            .damage
-                            .push(format!("record {number} does not follow the record before it"));
-                    }
-                    state = self.after(state, *record, id)?;
-                    last_seen = number;
-                }
-                slot => {
-                    let damaged = matches!(slot, Slot::Damaged(_));
-                    match self.read(number + 1)? {
-                        Slot::Record(next, id) => {
-                            let is_skipped = next.effects.iter().any(
-                                |effect| matches!(effect, Effect::Skips { number: n, .. } if *n == number),
-                            );
-                            if is_skipped {
-                                state.number = number;
-                            } else {
-                                let what = if damaged { "damaged" } else { "missing" };
-                                state.damage.push(format!(
-                                    "record {number} is {what}; what it changed is known from record {}",
-                                    number + 1
-                                ));
-                                state.hash = next.previous;
-                                state.apply_repeated(number, &next.before);
-                            }
-                            state = self.after(state, *next, id)?;
-                            last_seen = number + 1;
-                        }
-                        Slot::Damaged(_) => {
-                            state.damage.push(format!(
-                                "records {number} and {} are damaged; what the first changed is lost",
-                                number + 1
-                            ));
-                            state.number = number;
-                            last_seen = number;
-                        }
-                        Slot::Absent if damaged => {
-                            state.damage.push(format!(
-                                "record {number}, the newest, is damaged and does not count"
-                            ));
-                            return Ok((state, number));
-                        }
-                        Slot::Absent => return Ok((state, last_seen)),
-                    }
-                }
-            }
-        }
-    }
-
-    /// The state after a record. One that begins a new incarnation goes on from the record it
-    /// names: what came after that does not count.
-    fn after(&self, mut state: State, record: Record, id: Id) -> Result<State, Error> {
-        let back = record.effects.iter().find_map(|effect| match effect {
-            Effect::Incarnation { after, .. } if *after < state.number => Some(*after),
-            _ => None,
-        });
-        if let Some(back) = back
-            && let Some(base) = self.state_at(back)?
-        {
-            state = State { damage: state.damage, ..base };
-        }
-        state.apply(record, id);
-        Ok(state)
-    }
-
     /// The highest number that is taken, by listing.
     pub fn highest(&self) -> Result<u64, Error> {
-        let numbers = |folder: &str| -> Result<Vec<u64>, Error> {
-            match self.dir.dir(folder.as_bytes()).and_then(|dir| dir.list()) {
-                Ok(found) => Ok(found
-                    .iter()
-                    .filter_map(|found| found.name.to_str().ok()?.parse().ok())
-                    .collect()),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-                Err(error) => Err(io_error("list", folder)(error)),
-            }
-        };
-        let mut folders = numbers("journal")?;
+        let mut folders = self.numbers_in("journal")?;
         folders.sort_unstable();
-        let mut highest = numbers("journal/checkpoints")?.into_iter().max().unwrap_or(0);
+        let mut highest = self.numbers_in("journal/checkpoints")?.into_iter().max().unwrap_or(0);
         for folder in folders.into_iter().rev() {
-            if let Some(number) = numbers(&format!("journal/{folder}"))?.into_iter().max() {
+            if let Some(number) = self.numbers_in(&format!("journal/{folder}"))?.into_iter().max() {
                 highest = highest.max(number);
                 break;
             }
         }
         Ok(highest)
+    }
+
+    /// The lowest number above this one that is taken, by listing.
+    fn next_taken(&self, above: u64) -> Result<Option<u64>, Error> {
+        let mut folders = self.numbers_in("journal")?;
+        folders.retain(|folder| *folder >= above / 1000);
+        folders.sort_unstable();
+        for folder in folders {
+            let numbers = self.numbers_in(&format!("journal/{folder}"))?;
+            if let Some(next) = numbers.into_iter().filter(|number| *number > above).min() {
+                return Ok(Some(next));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The names in a folder that are numbers.
+    fn numbers_in(&self, folder: &str) -> Result<Vec<u64>, Error> {
+        match self.dir.dir(folder.as_bytes()).and_then(|dir| dir.list()) {
+            Ok(found) => Ok(found
+                .iter()
+                .filter_map(|found| found.name.to_str().ok()?.parse().ok())
+                .collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(io_error("list", folder)(error)),
+        }
+    }
+
+    /// Puts a file that is no record under each of these numbers that is free, so that nobody ever
+    /// takes it for a record; durable when it returns. Under a number that is not free stays what
+    /// stands there.
+    pub(super) fn give_up(&self, numbers: &[u64], random: &dyn Random) -> Result<(), Error> {
+        for number in numbers {
+            self.put_new(&record_path(*number), GIVEN_UP.as_bytes(), random)?;
+        }
+        Ok(())
     }
 
     /// Creates a record if its number is free. Durable when it returns `true`; `false` if somebody

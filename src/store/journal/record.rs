@@ -228,6 +228,14 @@ pub(super) enum Line {
 }
 
 impl Effect {
+    /// The number that it gives up, if it does.
+    pub fn given_up(&self) -> Option<u64> {
+        match self {
+            Self::Skips { number, .. } => Some(*number),
+            _ => None,
+        }
+    }
+
     pub(super) fn write(&self, text: &mut String) {
         // Writing to a string does not fail.
         let _ = match self {
