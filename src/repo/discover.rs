@@ -1,5 +1,6 @@
 //! Finding the repository that a directory is in.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{Disk, FileKind};
@@ -42,6 +43,14 @@ pub fn discover(disk: &dyn Disk, start: &Path) -> Result<Found, Error> {
                     worktree: Some(path.to_owned()),
                     here: here.unwrap_or_default(),
                 });
+            }
+            // What may not be entered is there all the same, and is no reason to make another.
+            if has(".annals", FileKind::Directory)
+                && let Err(source) = dir.stat(b".annals/format")
+                && source.kind() == io::ErrorKind::PermissionDenied
+            {
+                let path = path.join(".annals");
+                return Err(Error::Io { action: "open", path, source });
             }
             let is_state = path.file_name().is_some_and(|name| name == ".annals");
             let is_bare = (is_state || has("format", FileKind::File))

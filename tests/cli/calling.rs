@@ -105,3 +105,28 @@ fn progress_is_shown_only_to_people() {
     let (_, said) = world.run_args(&["commit", "-m", "one"]).ends(0);
     assert_eq!(said, "");
 }
+
+#[test]
+fn a_repository_that_may_not_be_entered_is_not_said_to_be_none() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    use std::path::Path;
+
+    let world = World::with(&["one: a=1"]);
+    let may = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    may(&world.path(".annals"), 0);
+    let mut command = world.command(&["status"]);
+    // Nothing is closed to root: somebody else has to try.
+    if world.path("a").metadata().unwrap().uid() == 0 {
+        may(&world.path(".."), 0o755);
+        command.uid(65_534).gid(65_534);
+    }
+    let output = command.output().unwrap();
+    may(&world.path(".annals"), 0o755);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(128), "{said}");
+    assert!(said.contains("cannot open") && said.contains(".annals': permission denied"), "{said}");
+    assert!(!said.contains("annals init"), "{said}");
+}
