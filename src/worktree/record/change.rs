@@ -107,6 +107,8 @@ impl<'s> Recorder<'_, 's> {
                 let outcome =
                     hand.record_file(&**dir, &change.name, stat, &self.jobs, &mut |read| {
                         bytes += read;
+                        // A long one is asked about more than once while it is read.
+                        monitor.at(path);
                         monitor.advance(0, read);
                     });
                 self.large.fetch_sub(usize::from(is_large), Ordering::Relaxed);

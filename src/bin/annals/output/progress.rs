@@ -98,6 +98,8 @@ impl Monitor for Progress {
         *shared.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         shared.files.store(0, Ordering::Relaxed);
         shared.bytes.store(0, Ordering::Relaxed);
+        // The thread may come too late to ask for the first.
+        shared.wants_name.store(true, Ordering::Relaxed);
         let mut drawer = self.drawer.lock().unwrap_or_else(PoisonError::into_inner);
         if drawer.is_none() {
             let shared = shared.clone();
