@@ -36,6 +36,8 @@ const PACKS_AIMED_AT: u64 = 16_384;
 /// A session lists its packs when it has so many.
 const SESSION_PACKS: usize = 64;
 const SHARDS: usize = 64;
+/// So often a folder of its own is made for a session: others may take it for that of a dead one.
+const ATTEMPTS: usize = 64;
 
 /// Objects that were put: their kinds and the first 184 bits of their ids, which is as much as
 /// needs to differ.
@@ -162,22 +164,33 @@ impl<'s> Batch<'s> {
     /// Begins a batch on what the store holds now.
     pub fn begin(store: &'s Store) -> Result<Self, Error> {
         store.check_journal()?;
-        let session = hex(&store.env.random.sixteen()[..8]);
-        let folder = format!("tmp/{session}");
-        match store.dir.make_dir(folder.as_bytes(), 0o777) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                disk::make_dirs(&*store.dir, folder.as_bytes())
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let session = hex(&store.env.random.sixteen()[..8]);
+            let folder = format!("tmp/{session}");
+            match store.dir.make_dir(folder.as_bytes(), 0o777) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    disk::make_dirs(&*store.dir, folder.as_bytes())
+                }
+                made => made,
             }
-            made => made,
+            .map_err(Error::io("create", &folder))?;
+            match store.dir.lock(format!("{folder}/lock").as_bytes(), Wait::No) {
+                Ok(Some(lock)) => return Ok(Self::new(store, session, Some(lock))),
+                // Without locks the folder is cleaned up by age, by gc.
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    return Ok(Self::new(store, session, None));
+                }
+                // Whoever clears up after the dead came between the two.
+                Ok(None) if attempts < ATTEMPTS => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < ATTEMPTS => {}
+                Ok(None) => {
+                    return Err(Error::io("lock", &folder)(io::ErrorKind::WouldBlock.into()));
+                }
+                Err(error) => return Err(Error::io("lock", &folder)(error)),
+            }
         }
-        .map_err(Error::io("create", &folder))?;
-        let lock = match store.dir.lock(format!("{folder}/lock").as_bytes(), Wait::No) {
-            Ok(lock) => lock,
-            // Without locks the folder is cleaned up by age, by gc.
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
-            Err(error) => return Err(Error::io("lock", &folder)(error)),
-        };
-        Ok(Self::new(store, session, lock))
     }
 
     /// Begins one that writes what is in some packs once more.

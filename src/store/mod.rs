@@ -386,6 +386,8 @@ impl Store {
         let list = |path: &str| match self.dir.dir(path.as_bytes()).and_then(|dir| dir.list()) {
             Ok(found) => Ok(found),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            // A file that somebody's file manager has left there.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(Vec::new()),
             Err(error) => Err(Error::io("list", path)(error)),
         };
         let mut paths = Vec::new();

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 
 use super::*;
 use crate::clock::{SeededRandom, SteppingClock, Time};
@@ -529,4 +530,46 @@ fn a_folder_that_somebody_else_just_made_is_durable_with_what_is_put_there() {
     store.read(Kind::Commit, &id).unwrap();
     let chunk = Kind::Chunk.id_of("first".repeat(10).as_bytes());
     store.read(Kind::Chunk, &chunk).unwrap();
+}
+
+#[test]
+fn files_that_others_have_left_among_the_packs_are_passed_over() {
+    let disk = MemoryDisk::new();
+    let store = create(&disk, 1).unwrap();
+    commit(&store, "one").unwrap();
+    disk.write("/repo/packs/meta/.DS_Store", b"");
+    disk.write("/repo/packs/.DS_Store", b"");
+    let format = disk.read("/repo/format").unwrap();
+    let dir = disk.open(Path::new("/repo")).unwrap();
+    dir.remove_file(b"format").unwrap();
+    disk.write("/elsewhere", b"takes the next inode");
+    disk.write("/repo/format", &format);
+    // A copy looks at all packs.
+    let copy = open(&disk, 2).unwrap();
+    assert_eq!(messages(&copy).unwrap(), ["one"]);
+    assert_eq!(copy.garbage().unwrap().packs, 0);
+}
+
+/// Somebody who clears up after the dead takes a folder that was just made for one of theirs.
+#[test]
+fn a_batch_begins_while_others_clear_up() {
+    for at in 0.. {
+        let disk = MemoryDisk::new();
+        create(&disk, 1).unwrap();
+        let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+        let store = open(&faulty, 2).unwrap();
+        let other = open(&disk, 3).unwrap();
+        let calls = Arc::new(AtomicU64::new(0));
+        let counter = calls.clone();
+        faulty.before_each(move || {
+            if counter.fetch_add(1, Ordering::Relaxed) == at {
+                other.dead_sessions([0; 16]).unwrap();
+            }
+        });
+        commit(&store, "one").unwrap_or_else(|error| panic!("{at}: {error}"));
+        assert_eq!(messages(&open(&disk, 4).unwrap()).unwrap(), ["one"], "{at}");
+        if calls.load(Ordering::Relaxed) <= at {
+            break;
+        }
+    }
 }
