@@ -331,6 +331,11 @@ impl Visitor for Walk<'_> {
             StoreError::Object(error) => ("E_OBJECT_MALFORMED", Damage::Object, error.to_string()),
             error => ("E_UNREADABLE", Damage::Object, error.to_string()),
         };
+        // What a pack held is not said any more once somebody has rewritten it.
+        let is_listed = |state: &State| state.packs.contains_key(&place.origin());
+        if kind == Kind::Table && !self.store.refresh().is_ok_and(|state| is_listed(&state)) {
+            return;
+        }
         locked(&self.lost).insert(*id);
         let finding = Finding::error(name, damage, text).of(kind, id);
         self.findings.add(finding.reached(Some(place.origin()), place.path()));

@@ -70,12 +70,27 @@ impl Store {
             }
             Ok(None)
         };
-        if let Some(content) = attempt(&*self.refresh()?, &self.lookup())? {
-            return Ok(content);
-        }
-        let (state, rebuilt) = self.rebuild_lookup_once()?;
-        if let Some(content) = attempt(&state, &rebuilt)? {
-            return Ok(content);
+        // While packs are being rewritten it may be gone again from where it was said to be: as long
+        // as records come, nothing is missing.
+        loop {
+            let mut state = self.refresh()?;
+            loop {
+                if let Some(content) = attempt(&state, &self.lookup())? {
+                    return Ok(content);
+                }
+                let now = self.refresh()?;
+                if now.number == state.number {
+                    break;
+                }
+                state = now;
+            }
+            let (rebuilt_for, rebuilt) = self.rebuild_lookup_once()?;
+            if let Some(content) = attempt(&rebuilt_for, &rebuilt)? {
+                return Ok(content);
+            }
+            if self.refresh()?.number == state.number {
+                break;
+            }
         }
         let unlisted = self.unlisted_packs()?;
         if let Some(content) = attempt(&unlisted.0, &unlisted.1)? {

@@ -272,3 +272,29 @@ fn four_threads_publish_and_none_of_it_is_lost() {
     acknowledged.sort();
     assert_eq!(found, acknowledged);
 }
+
+#[test]
+fn a_check_finds_nothing_while_packs_are_rewritten() {
+    let disk = MemoryDisk::new();
+    create(&shared(&disk)).unwrap();
+    for number in 0..5 {
+        write(&disk, "a", noise(number + 1, 20_000));
+        commit_all(&open(&shared(&disk)).unwrap(), "more").unwrap();
+    }
+    let shared = shared(&disk);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let repo = open(&shared).unwrap();
+            let store = repo.store();
+            while !done.load(Ordering::SeqCst) {
+                repack(store, &store.plan_repack(Extent::All).unwrap().rounds.concat());
+            }
+        });
+        let found: Vec<_> = (0..40).map(|_| check(&open(&shared).unwrap())).collect();
+        done.store(true, Ordering::SeqCst);
+        for checked in found {
+            assert!(checked.is_clean(), "{:?}", checked.findings);
+        }
+    });
+}
