@@ -28,8 +28,11 @@ pub fn plan(repo: &Repository, options: &Options) -> Result<Plan, Error> {
 /// Rewrites them, a round after the other; what was done stays done if a later one fails.
 pub fn run(repo: &Repository, options: &Options, monitor: &dyn Monitor) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
+    repo.store().clear_up()?;
     begin::until_undisturbed(repo, || {
-        for packs in plan(repo, options)?.rounds {
+        let plan = plan(repo, options)?;
+        outcome.unsound.extend(plan.unsound);
+        for packs in plan.rounds {
             let mut repack = repo.store().begin_repack(&packs)?;
             history::arrange(repo.store(), &mut repack)?;
             let round = repack.run(&options.actor.to_actor(), monitor)?;
@@ -38,11 +41,11 @@ pub fn run(repo: &Repository, options: &Options, monitor: &dyn Monitor) -> Resul
             outcome.packs += round.packs;
             outcome.bytes += round.bytes;
             outcome.objects += round.objects;
-            outcome.damaged.extend(round.damaged);
+            outcome.unsound.extend(round.unsound);
         }
         Ok(())
     })?;
-    outcome.damaged.sort_unstable();
-    outcome.damaged.dedup();
+    outcome.unsound.sort_unstable();
+    outcome.unsound.dedup();
     Ok(outcome)
 }

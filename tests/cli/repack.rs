@@ -58,6 +58,9 @@ fn damage_is_named_and_stays_where_it_is() {
     std::fs::set_permissions(&pack, mode).unwrap();
     std::fs::write(&pack, &bytes).unwrap();
     let (_, told) = world.run("repack").ends(1);
-    assert!(told.contains("is damaged and stays as it is"), "{told}");
+    assert!(told.contains("is missing or damaged"), "{told}");
     assert_eq!(std::fs::read(&pack).unwrap(), bytes);
+    std::fs::remove_file(&pack).unwrap();
+    let (_, told) = world.run("repack --all").ends(1);
+    assert!(told.contains("is missing or damaged"), "{told}");
 }

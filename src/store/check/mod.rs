@@ -154,7 +154,9 @@ impl Store {
     }
 
     /// Names and paths of the packs that are there and not listed.
-    fn unlisted_files(&self) -> Result<std::collections::BTreeMap<String, String>, Error> {
+    pub(super) fn unlisted_files(
+        &self,
+    ) -> Result<std::collections::BTreeMap<String, String>, Error> {
         let state = self.state();
         let mut unlisted = std::collections::BTreeMap::new();
         for class in Class::ALL {

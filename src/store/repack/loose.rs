@@ -42,11 +42,20 @@ pub enum Extent {
     All,
 }
 
+/// What rewriting a pack may bring.
+enum Worth {
+    MayBecomeSmaller,
+    IsAsSmallAsItGets,
+    Unsound,
+}
+
 /// The packs that are to be rewritten.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// Those that are rewritten together, one round after the other.
     pub rounds: Vec<Vec<PackInfo>>,
+    /// Packs that are missing or have no sound table: their paths. They are for repair.
+    pub unsound: Vec<String>,
 }
 
 impl Plan {
@@ -66,17 +75,21 @@ impl Store {
     pub fn plan_repack(&self, extent: Extent) -> Result<Plan, Error> {
         let state = self.refresh()?;
         let noted = self.settled();
-        let (mut loose, mut settled) = (Vec::new(), Vec::new());
+        let (mut loose, mut settled, mut unsound) = (Vec::new(), Vec::new(), Vec::new());
         // The packs of a session are its own until it ends.
         for pack in state.packs.values().filter(|pack| pack.session.is_none()) {
             if noted.contains(&pack.name) {
                 settled.push(pack);
-            } else if self.may_become_smaller(pack)? {
-                loose.push(pack);
+            } else {
+                match self.worth(pack)? {
+                    Worth::MayBecomeSmaller => loose.push(pack),
+                    Worth::IsAsSmallAsItGets => {}
+                    Worth::Unsound => unsound.push(pack_path(pack.class, &pack.name)),
+                }
             }
         }
         if extent == Extent::WhatIsDue && !is_due(&loose, &settled) {
-            return Ok(Plan::default());
+            return Ok(Plan { unsound, ..Plan::default() });
         }
         if extent == Extent::All || !loose.is_empty() && are_half(&loose, &settled) {
             loose.append(&mut settled);
@@ -84,28 +97,28 @@ impl Store {
             add_short(&mut loose, settled);
         }
         loose.sort_by_key(|pack| (pack.class == Class::Meta, pack.class, &pack.name));
-        Ok(Plan { rounds: rounds(loose, &self.lookup().rows_by_pack()) })
+        Ok(Plan { rounds: rounds(loose, &self.lookup().rows_by_pack()), unsound })
     }
 
-    /// Whether a pack is there, and not a long one of content that does not compress.
-    fn may_become_smaller(&self, pack: &PackInfo) -> Result<bool, Error> {
+    /// What may come of a pack. A long one of content that does not compress is left alone.
+    fn worth(&self, pack: &PackInfo) -> Result<Worth, Error> {
         let path = pack_path(pack.class, &pack.name);
         let file = match self.dir().open(path.as_bytes()) {
             Ok(file) => file,
-            // What is missing or damaged is for repair.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Worth::Unsound),
             Err(error) => return Err(Error::io("open", &path)(error)),
         };
         let table = match read_table(file).map_err(Error::io("read", &path))? {
             Ok(pack) => pack.table,
-            Err(_) => return Ok(false),
+            Err(_) => return Ok(Worth::Unsound),
         };
-        if pack.class != Class::Data || pack.bytes < LONG_PACK {
-            return Ok(true);
-        }
         let frames = table.frames.iter().filter(|frame| frame.form == Form::Raw);
         let raw: u64 = frames.map(|frame| u64::from(frame.stored)).sum();
-        Ok(raw < pack.bytes / 10 * 9)
+        let is_long = pack.class == Class::Data && pack.bytes >= LONG_PACK;
+        Ok(match is_long && raw >= pack.bytes / 10 * 9 {
+            true => Worth::IsAsSmallAsItGets,
+            false => Worth::MayBecomeSmaller,
+        })
     }
 
     /// The packs that are noted as settled.

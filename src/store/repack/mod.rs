@@ -93,8 +93,8 @@ pub struct Rewritten {
     pub bytes: u64,
     /// Objects that were written.
     pub objects: u64,
-    /// Packs that are not sound and stayed: their paths.
-    pub damaged: Vec<String>,
+    /// Packs that are missing, or not sound and stayed: their paths.
+    pub unsound: Vec<String>,
 }
 
 /// Packs that are about to be rewritten.
@@ -106,25 +106,30 @@ pub struct Repack<'s> {
     /// Sorted by kind and id.
     rows: Vec<Row>,
     unplaced: usize,
+    /// Packs that are not there or have no sound table.
+    unsound: Vec<String>,
 }
 
 impl Store {
     /// Begins to rewrite these packs. What is not there or has no sound table is left as it is.
     pub fn begin_repack(&self, packs: &[PackInfo]) -> Result<Repack<'_>, Error> {
-        // Killed ones leave their files.
-        self.dead_sessions([0; 16])?;
-        self.remove_left_behind()?;
         let batch = Batch::rewrite(self)?;
-        let (mut old, mut rows) = (Vec::new(), Vec::new());
+        let (mut old, mut rows, mut unsound) = (Vec::new(), Vec::new(), Vec::new());
         for info in packs {
             let path = pack_path(info.class, &info.name);
             let file = match self.dir().open(path.as_bytes()) {
                 Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    unsound.push(path);
+                    continue;
+                }
                 Err(error) => return Err(Error::io("open", &path)(error)),
             };
             let read = read_table(file.clone()).map_err(Error::io("read", &path))?;
-            let Ok(pack) = read else { continue };
+            let Ok(pack) = read else {
+                unsound.push(path);
+                continue;
+            };
             let mut objects = pack.table.objects.iter();
             let (mut frames, mut start) = (Vec::new(), HEADER_BYTES);
             for row in pack.table.frames {
@@ -152,15 +157,18 @@ impl Store {
         }
         rows.sort_unstable_by_key(|row| (row.kind, row.id));
         let unplaced = rows.len();
-        Ok(Repack { store: self, batch, old, rows, unplaced })
+        Ok(Repack { store: self, batch, old, rows, unplaced, unsound })
     }
 
-    /// Removes files of packs that a record took away and that are still there: somebody was killed
-    /// between the two.
-    fn remove_left_behind(&self) -> Result<(), Error> {
+    /// Removes what killed commands have left: folders of sessions that listed nothing, and files of
+    /// packs that a record took away. A pack on its way to its first record is nobody's yet and is
+    /// left alone.
+    pub fn clear_up(&self) -> Result<(), Error> {
+        self.dead_sessions([0; 16])?;
         let state = self.refresh()?;
+        let mut unlisted = self.unlisted_files()?;
         let mut number = state.number;
-        while number > 0 {
+        while number > 0 && !unlisted.is_empty() {
             let effects = match self.journal().read(number)? {
                 Slot::Record(record, _) => record.effects,
                 Slot::Damaged(_) => Vec::new(),
@@ -168,7 +176,7 @@ impl Store {
             };
             for effect in effects {
                 if let Effect::PackRemoved { name, .. } = effect
-                    && !state.packs.contains_key(&name)
+                    && unlisted.remove(&name).is_some()
                 {
                     self.remove_pack(&name);
                 }
@@ -212,7 +220,7 @@ impl<'s> Repack<'s> {
     /// Writes them and publishes. [`Error::Gone`] means that somebody else was faster and nothing
     /// was changed.
     pub fn run(self, actor: &str, monitor: &dyn Monitor) -> Result<Rewritten, Error> {
-        let Self { store, batch, old, mut rows, .. } = self;
+        let Self { store, batch, old, mut rows, mut unsound, .. } = self;
         let bytes = rows.iter().map(|row| u64::from(row.length)).sum();
         monitor.begin(Stage::Repacking, Some(rows.len() as u64), Some(bytes));
         // Content first: which packs stay is known before their tables are met.
@@ -236,8 +244,9 @@ impl<'s> Repack<'s> {
         let (damaged, sound): (Vec<_>, Vec<_>) =
             old.into_iter().partition(|pack| pack.is_damaged.load(Ordering::Relaxed));
         let path = |pack: &Old| pack_path(pack.info.class, &pack.info.name);
+        unsound.extend(damaged.iter().map(path));
         let mut rewritten = Rewritten {
-            damaged: damaged.iter().map(path).collect(),
+            unsound,
             packs_before: sound.len() as u64,
             bytes_before: sound.iter().map(|pack| pack.info.bytes).sum(),
             ..Rewritten::default()

@@ -63,6 +63,14 @@ fn print(context: &Context, outcome: &Outcome) -> Result<(), Error> {
     for (kind, id) in &outcome.dangling_objects {
         output.line(format!("dangling {kind} {id}"))?;
     }
+    let garbage = &outcome.garbage;
+    if garbage.packs > 0 {
+        let packs = counted(garbage.packs, "pack file is", "pack files are");
+        let bytes = bytes_text(garbage.pack_bytes);
+        let label = output.color.yellow("note:");
+        output
+            .line(format!("{label} {packs} listed by no record ({bytes}): on the way, or left"))?;
+    }
     output.say(format!(
         "Checked {} ({}), {}, {}, {}: {}",
         counted(outcome.packs, "pack", "packs"),
@@ -92,6 +100,7 @@ fn print_json(context: &Context, outcome: &Outcome) -> Result<(), Error> {
         "packs": outcome.packs, "pack_bytes": outcome.pack_bytes, "objects": outcome.objects,
         "records": outcome.records, "checkpoints": outcome.checkpoints, "refs": outcome.refs,
         "reachable": outcome.reachable, "dangling": outcome.dangling,
-        "lost_more": outcome.lost_more,
+        "lost_more": outcome.lost_more, "unlisted_packs": outcome.garbage.packs,
+        "unlisted_bytes": outcome.garbage.pack_bytes, "temporary": outcome.garbage.temporary,
     }))
 }

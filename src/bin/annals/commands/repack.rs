@@ -45,11 +45,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     }
     let outcome = repack::run(repo, &options, context.monitor())?;
     show(context, &outcome)?;
-    // What is damaged is said, and for fsck to explain.
-    for path in &outcome.damaged {
-        context.output().warn(&format!("'{path}' is damaged and stays as it is"));
+    // It is said, and for fsck to explain.
+    for path in &outcome.unsound {
+        context
+            .output()
+            .warn(&format!("'{path}' is missing or damaged: `annals fsck` says what is lost"));
     }
-    Ok(ExitCode::from(u8::from(!outcome.damaged.is_empty())))
+    Ok(ExitCode::from(u8::from(!outcome.unsound.is_empty())))
 }
 
 fn show_plan(context: &Context, plan: &repack::Plan) -> Result<ExitCode, Error> {
@@ -71,7 +73,7 @@ fn show(context: &Context, outcome: &Outcome) -> Result<(), Error> {
         return output.json(&json!({
             "packs_before": outcome.packs_before, "bytes_before": outcome.bytes_before,
             "packs": outcome.packs, "bytes": outcome.bytes, "objects": outcome.objects,
-            "damaged": outcome.damaged,
+            "unsound": outcome.unsound,
         }));
     }
     if outcome.packs_before == 0 {
