@@ -96,10 +96,10 @@ impl Store {
             let newest = self.noted()?;
             let last = self.journal.highest()?.max(newest.map_or(0, |newest| newest.number));
             let state = self.refresh_beyond(last)?;
-            if let Some(why) = &state.must_not_write {
-                return Err(Error::TooOldToWrite(why.clone()));
+            if let Err(error) = self.check(&state, &publication) {
+                self.take_away(publication);
+                return Err(error);
             }
-            self.check(&state, &publication)?;
             let Some(next) = self.next_record(newest.as_ref(), &state, last)? else {
                 adoption = None;
                 self.held.store(0, Ordering::Relaxed);
@@ -141,7 +141,20 @@ impl Store {
         }
     }
 
+    /// Removes packs that no record will list: nobody else knows their names.
+    fn take_away(&self, publication: Publication) {
+        let Some(sealed) = publication.sealed else { return };
+        sealed.packs.iter().for_each(|pack| self.remove_pack(&pack.name));
+        // What a session has listed and read is for whoever begins again.
+        if sealed.session.is_none() {
+            sealed.release(self);
+        }
+    }
+
     fn check(&self, state: &State, publication: &Publication) -> Result<(), Error> {
+        if let Some(why) = &state.must_not_write {
+            return Err(Error::TooOldToWrite(why.clone()));
+        }
         for edit in &publication.edits {
             if state.refs.get(&edit.name) != edit.old.as_ref() {
                 return Err(Error::Moved { name: edit.name.clone() });

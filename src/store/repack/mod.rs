@@ -258,19 +258,10 @@ impl<'s> Repack<'s> {
         rewritten.packs = sealed.packs.len() as u64;
         rewritten.bytes = sealed.packs.iter().map(|pack| pack.bytes).sum();
         rewritten.objects = sealed.made.objects;
-        let names: Vec<String> = sealed.packs.iter().map(|pack| pack.name.clone()).collect();
-        match store.publish(Publication::new("repack", actor).with_packs(sealed)) {
-            Ok(_) => {
-                // Files that are gone take room while they are open.
-                store.frames.forget();
-                Ok(rewritten)
-            }
-            Err(Error::Gone) => {
-                names.iter().for_each(|name| store.remove_pack(name));
-                Err(Error::Gone)
-            }
-            Err(error) => Err(error),
-        }
+        store.publish(Publication::new("repack", actor).with_packs(sealed))?;
+        // Files that are gone take room while they are open.
+        store.frames.forget();
+        Ok(rewritten)
     }
 }
 

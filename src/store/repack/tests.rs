@@ -155,10 +155,16 @@ fn whoever_relied_on_an_old_pack_is_told() {
     let other = again(&disk);
     let batch = Batch::begin(&other).unwrap();
     assert!(batch.has(Kind::Chunk, &Kind::Chunk.id_of(&texts[0])));
+    let mut writer = batch.writer();
+    let new = text(99, 0);
+    writer.put_chunk(Class::Near, Kind::Chunk.id_of(&new), &new).unwrap();
+    writer.flush().unwrap();
+    drop(writer);
     begin(&store, Extent::Loose).run("A", &Silent).unwrap();
     let sealed = batch.seal().unwrap();
     let told = other.publish(Publication::new("test", "B").with_packs(sealed));
     assert!(matches!(told, Err(Error::Gone)), "{told:?}");
+    assert_eq!(files(&other), other.state().packs.len(), "and leaves nothing behind");
     assert!(is_all_there(&other, &texts), "and finds it where it is now");
 }
 
