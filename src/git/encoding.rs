@@ -1,8 +1,9 @@
 //! Words of commits that git keeps in another encoding than UTF-8, for people to read.
 //!
 //! Git writes down the encoding beside the bytes and leaves them alone. So does an import: what is
-//! recorded stays as it came, and only whoever shows it asks here. Words that are not what their
-//! encoding allows, or in one that nobody knows, stay bytes. Deliberately absent: guessing.
+//! recorded stays as it came, and only whoever shows it, or records it anew in another commit, asks
+//! here. Words that are not what their encoding allows, or in one that nobody knows, stay bytes.
+//! Deliberately absent: guessing.
 
 use std::borrow::Cow;
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Time;
+use crate::git::readable;
 use crate::hash::Id;
 use crate::index::{self, Base, Index, IndexWriter, Tracked, Update, Updated};
 use crate::object::tree::Edit;
@@ -22,7 +23,8 @@ use super::{Error, begin, kept, moved, pending, staging};
 pub struct Options<'a> {
     /// Why; taken as it is.
     pub message: Vec<u8>,
-    /// Replace the commit HEAD is on. Without a message its message stays.
+    /// Replace the commit HEAD is on. Without a message its message stays. Its words are recorded
+    /// in UTF-8 if it says in which other encoding they are, and as the bytes they are if not.
     pub amend: bool,
     /// Record a commit even if nothing changed.
     pub allow_empty: bool,
@@ -508,7 +510,9 @@ fn put_commit(
     let zone = env.clock.zone_minutes(now);
     let head = working.head.commit();
     let amended: Option<Commit> = match (options.amend, head) {
-        (true, Some(id)) => Some(repo.store().object(&id)?),
+        // The header that names its encoding is git's, and not taken over: it would name a tree
+        // and parents that this commit does not have.
+        (true, Some(id)) => Some(readable(&repo.store().object(&id)?).into_owned()),
         (true, None) => return Err(crate::repo::Error::Unborn(String::from("HEAD")).into()),
         (false, _) => None,
     };

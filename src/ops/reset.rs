@@ -1,6 +1,7 @@
 //! `reset`: moves the branch to another commit, and what is staged and the working tree with it as
 //! far as that was asked for.
 
+use crate::git::readable;
 use crate::hash::Id;
 use crate::index::Base;
 use crate::object::{Commit, Node, Source};
@@ -105,7 +106,7 @@ fn attempt(
     let tree = match to {
         Some(id) => {
             let commit: Commit = repo.store().object(&id)?;
-            outcome.subject = String::from_utf8_lossy(commit.subject()).into_owned();
+            outcome.subject = String::from_utf8_lossy(readable(&commit).subject()).into_owned();
             Some(commit.tree)
         }
         None => None,

@@ -5,3 +5,4 @@ mod import;
 mod merges;
 mod renames;
 mod repository;
+mod words;

@@ -576,10 +576,10 @@ pub(crate) fn read_settings(path: &Path) -> Result<Option<String>, Error> {
 }
 
 /// Replaces a settings file as one step.
-pub(crate) fn write_settings(path: &Path, text: &str) -> Result<(), Error> {
+pub(crate) fn write_settings(path: &Path, text: &[u8]) -> Result<(), Error> {
     let unique = Env::system().random.four();
     outside(path, |disk, folder| disk.create(folder))
-        .and_then(|(dir, name)| annals::disk::replace(&*dir, &name, unique, text.as_bytes()))
+        .and_then(|(dir, name)| annals::disk::replace(&*dir, &name, unique, text))
         .map_err(|source| Error::file("write", path, source))
 }
 

@@ -2,9 +2,14 @@
 //!
 //! The text lies in the repository's state directory, in `message`, and stays there afterwards: if
 //! the command fails, nobody has to type it again. Lines that begin with `#` are not part of it.
+//!
+//! An editor is given bytes and gives bytes back. One that puts U+FFFD in the place of what is no
+//! text to it is not believed.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use bstr::ByteSlice;
 
 use crate::context::{Context, read_outside, variable, write_settings};
 use crate::report::Error;
@@ -20,21 +25,32 @@ pub(crate) fn ask(context: &Context, text: &[u8], about: &[String]) -> Result<Ve
         .or_else(|| variable("EDITOR"))
         .ok_or(Error::NoEditor)?;
     let path = context.repository()?.state_path().join(FILE);
-    let mut template = String::from_utf8_lossy(text).into_owned();
-    template.push('\n');
+    let mut template = [text, b"\n"].concat();
     for line in about {
-        template.push('#');
+        template.push(b'#');
         if !line.is_empty() && !line.starts_with('\t') {
-            template.push(' ');
+            template.push(b' ');
         }
-        template.push_str(line);
-        template.push('\n');
+        template.extend_from_slice(line.as_bytes());
+        template.push(b'\n');
     }
     write_settings(&path, &template)?;
     run(&command, &path)?;
     let written = read_outside(&path).map_err(|source| Error::file("read", &path, source))?;
     let message = cleaned(&written);
-    if message.is_empty() { Err(Error::EmptyMessage) } else { Ok(message) }
+    if message.is_empty() {
+        return Err(Error::EmptyMessage);
+    }
+    match has_lost_bytes(text, &message) {
+        true => Err(Error::NotTextToEditor { command }),
+        false => Ok(message),
+    }
+}
+
+/// Whether bytes that are no text became U+FFFD: what they were cannot be found out any more.
+fn has_lost_bytes(old: &[u8], new: &[u8]) -> bool {
+    let replaced = |text: &[u8]| text.find_iter("\u{fffd}").count();
+    str::from_utf8(old).is_err() && replaced(new) > replaced(old)
 }
 
 fn run(command: &str, path: &Path) -> Result<(), Error> {
@@ -81,5 +97,15 @@ mod tests {
         assert_eq!(cleaned(written), b"  one\n\ntwo\n #three\n");
         assert_eq!(cleaned(b"\n# nothing\n   \n"), b"");
         assert_eq!(cleaned(b"no line end"), b"no line end\n");
+    }
+
+    #[test]
+    fn bytes_that_became_replacement_characters_are_noticed() {
+        let old = "gr\u{fffd}n ".as_bytes();
+        assert!(!has_lost_bytes(b"gr\xfcn", b"gr\xfcn"));
+        assert!(has_lost_bytes(b"gr\xfcn", old));
+        assert!(!has_lost_bytes(&[old, b"\xfc"].concat(), old));
+        // Somebody may write it into what is text.
+        assert!(!has_lost_bytes(b"green", old));
     }
 }

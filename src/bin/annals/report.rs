@@ -50,6 +50,10 @@ pub(crate) enum Error {
         command: String,
         why: String,
     },
+    /// The editor lost what is no text in a message.
+    NotTextToEditor {
+        command: String,
+    },
     /// Nothing was written in the editor.
     EmptyMessage,
     /// Nobody reads what is written.
@@ -159,6 +163,14 @@ pub(crate) fn report(error: &Error, color: Color, is_json: bool, discards: Optio
                 .hint("`-m MESSAGE` gives the message without an editor")
                 .code(NO)
         }
+        Error::NotTextToEditor { command } => Told::new(
+            "editor",
+            format!(
+                "nothing was recorded: the message is not UTF-8, and the editor '{command}' replaced bytes of it with U+FFFD"
+            ),
+        )
+        .hint("`-m MESSAGE` gives another message; `--no-edit` keeps the one there is")
+        .code(NO),
         Error::EmptyMessage => {
             Told::new("no-message", "nothing was recorded: the message is empty").code(NO)
         }

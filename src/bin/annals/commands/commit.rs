@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use annals::diff::Status;
+use annals::git::readable;
 use annals::object::{Commit, Source};
 use annals::ops::commit::{self, Outcome};
 use annals::ops::status;
@@ -118,7 +119,7 @@ fn ask(context: &Context, args: &Args) -> Result<Vec<u8>, Error> {
         return Err(annals::ops::Error::NothingToCommit.into());
     }
     let old: Vec<u8> = match (args.amend, repo.head().commit()) {
-        (true, Some(id)) => repo.store().object::<Commit>(&id)?.message,
+        (true, Some(id)) => readable(&repo.store().object::<Commit>(&id)?).message.clone(),
         (true, None) => return Err(annals::repo::Error::Unborn("HEAD".to_owned()).into()),
         // What a merge under way would say.
         (false, _) => found.merging.as_ref().map_or(Vec::new(), |merge| merge.message.clone()),

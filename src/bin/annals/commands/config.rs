@@ -147,7 +147,7 @@ fn change(
         .ok_or_else(|| Error::usage("there is no place for settings of this level"))?;
     let text = read_settings(&path)?.unwrap_or_default();
     let Some(new) = edit(&text)? else { return Err(Error::Silent(NO)) };
-    write_settings(&path, &new)?;
+    write_settings(&path, new.as_bytes())?;
     if context.is_json() {
         let mut changed = Config::new();
         changed.add(level, "", &new)?;
