@@ -14,7 +14,7 @@ use crate::object::manifest;
 use crate::object::{Entry, What};
 use crate::path::{RepoPath, quoted};
 
-use super::renames::Origin;
+use super::renames::{How, Origin};
 
 /// Content of more bytes is not compared line by line.
 pub const LONGEST: u64 = 64 << 20;
@@ -140,7 +140,8 @@ pub fn patch_from(
         && !(is_like_a_file(was) && is_like_a_file(is))
     {
         let nothing = Side { entry: None, body: &Body::Absent };
-        lines.extend(patch(path, old, nothing, options));
+        let old_path = origin.map_or(path, |origin| &origin.path);
+        lines.extend(patch(old_path, old, nothing, options));
         lines.extend(patch(path, nothing, new, options));
         return lines;
     }
@@ -160,8 +161,13 @@ pub fn patch_from(
         }
         _ => {}
     }
-    if let Some(origin) = origin {
-        let verb = if origin.is_copy { "copy" } else { "rename" };
+    if let Some(origin) = origin
+        && let Some(verb) = match origin.how {
+            How::Renamed => Some("rename"),
+            How::Copied => Some("copy"),
+            How::Named => None,
+        }
+    {
         header(format!("similarity index {}%", origin.score / 100));
         header(format!("{verb} from {}", quoted(old_path.as_bytes())));
         header(format!("{verb} to {}", quoted(path.as_bytes())));

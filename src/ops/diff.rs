@@ -7,7 +7,9 @@
 use std::collections::HashSet;
 use std::io;
 
-use crate::diff::renames::{self, Copies, Difference, Directories, EQUAL, RenameOptions};
+use crate::diff::renames::{
+    self, Copies, Difference, Directories, EQUAL, How, Origin, RenameOptions,
+};
 use crate::diff::stat::Counts;
 use crate::diff::text::{self, Body, Options as TextOptions};
 use crate::diff::{self, Change, Status};
@@ -28,6 +30,7 @@ use super::kept;
 use super::merging::Unmerged;
 use super::overlay::{Overlay, keep_directories};
 use super::relocated;
+use super::revisions::Found;
 use super::status::{self, Unstaged, Untracked};
 use super::workspace::Workspace;
 
@@ -220,6 +223,23 @@ impl<'s> Compared<'s> {
         };
         Ok(Self { source, old, new })
     }
+}
+
+/// What differs between two files that were named by revision and path; `None` if one of them was
+/// not. How similar they are is not asked.
+pub fn files(old: &Found, new: &Found) -> Option<Vec<Difference>> {
+    let file = |found: &Found| {
+        found.path.clone().filter(|(_, entry)| !entry.is_directory()).map(|(path, entry)| {
+            let mode = text::git_mode(&entry);
+            (path, entry, mode)
+        })
+    };
+    let ((old_path, was, old_mode), (path, is, mode)) = (file(old)?, file(new)?);
+    if was.what == is.what && old_mode == mode {
+        return Some(Vec::new());
+    }
+    let origin = (old_path != path).then_some(Origin { path: old_path, score: 0, how: How::Named });
+    Some(vec![Difference { change: Change { path, old: Some(was), new: Some(is) }, origin }])
 }
 
 /// Whether anything differs.

@@ -15,8 +15,19 @@ pub struct Origin {
     pub path: RepoPath,
     /// How similar both are, in hundredths of a percent; 10,000 if they are equal.
     pub score: u16,
-    /// Whether the file is still there under its old name, or went to a later one too.
-    pub is_copy: bool,
+    /// How one came from the other.
+    pub how: How,
+}
+
+/// How a file came from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// It is gone under its old name.
+    Renamed,
+    /// It is still there under its old name, or went to a later one too.
+    Copied,
+    /// Nobody says that it did: two files were named to be compared.
+    Named,
 }
 
 /// A change, or a deletion and an addition that are a rename.
@@ -32,17 +43,19 @@ impl Difference {
     /// The letter git shows for it.
     pub fn letter(&self) -> char {
         match &self.origin {
-            Some(origin) if origin.is_copy => 'C',
-            Some(_) => 'R',
-            None => self.change.status().letter(),
+            Some(Origin { how: How::Copied, .. }) => 'C',
+            Some(Origin { how: How::Renamed, .. }) => 'R',
+            Some(Origin { how: How::Named, .. }) | None => self.change.status().letter(),
         }
     }
 
     /// The letter, and for a rename or copy how similar both are: `R092`.
     pub fn code(&self) -> String {
         match &self.origin {
-            Some(origin) => format!("{}{:03}", self.letter(), origin.score / 100),
-            None => self.letter().to_string(),
+            Some(origin) if origin.how != How::Named => {
+                format!("{}{:03}", self.letter(), origin.score / 100)
+            }
+            _ => self.letter().to_string(),
         }
     }
 
@@ -64,8 +77,8 @@ pub fn differences(changes: Vec<Change>, found: &Found) -> Vec<Difference> {
     let mut is_renamed = vec![false; changes.len()];
     for pair in &found.pairs {
         let from = &changes[pair.from];
-        let (score, is_copy) = (pair.score, pair.is_copy);
-        let origin = Origin { path: from.path.clone(), score, is_copy };
+        let how = if pair.is_copy { How::Copied } else { How::Renamed };
+        let origin = Origin { path: from.path.clone(), score: pair.score, how };
         origins.insert(pair.to, (from.old.clone(), origin));
         is_renamed[pair.from] |= from.status() == Status::Deleted;
     }
@@ -135,7 +148,7 @@ pub fn fold(differences: &[Difference], directories: &Directories) -> Vec<Line> 
 
 /// The outermost renamed directory that a file went along with.
 fn went_along<'d>(one: &Difference, directories: &'d Directories) -> Option<&'d RepoPath> {
-    let origin = one.origin.as_ref().filter(|origin| !origin.is_copy)?;
+    let origin = one.origin.as_ref().filter(|origin| origin.how == How::Renamed)?;
     let mut directory = origin.path.clone();
     let mut home = None;
     while let Some((parent, _)) = directory.split() {

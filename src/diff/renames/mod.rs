@@ -30,7 +30,7 @@ use crate::object::{Source, What};
 
 use super::{Change, Status};
 
-pub use difference::{Difference, FoldedDirectory, Line, Origin, differences, fold};
+pub use difference::{Difference, FoldedDirectory, How, Line, Origin, differences, fold};
 pub use directories::{Directories, directories};
 
 /// The score of a pair with equal contents: a hundred percent, in hundredths of a percent.

@@ -86,7 +86,7 @@ pub enum Error<E: std::error::Error + 'static> {
         id: Id,
     },
     /// It leads to an object of another kind.
-    #[error("'{asked}' is a {kind}, not a {}", wanted_name(*wanted))]
+    #[error("'{asked}' is a {}, not a {}", kind_name(*kind), wanted_name(*wanted, *kind))]
     WrongKind {
         /// What was asked.
         asked: String,
@@ -274,10 +274,19 @@ pub enum Error<E: std::error::Error + 'static> {
     Store(#[from] E),
 }
 
-fn wanted_name(wanted: Wanted) -> &'static str {
+/// How content is stored is nobody's business here.
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Chunk | Kind::Manifest => "file",
+        kind => kind.name(),
+    }
+}
+
+fn wanted_name(wanted: Wanted, found: Kind) -> &'static str {
     match wanted {
         Wanted::Any => "object",
         Wanted::Commit => "commit",
+        Wanted::Tree if matches!(found, Kind::Chunk | Kind::Manifest) => "directory",
         Wanted::Tree => "tree",
         Wanted::Content => "file's content",
         Wanted::Tag => "tag",

@@ -1,9 +1,11 @@
 //! How changes are shown: as names, counts or patches. Shared by `diff`, `log` and `show`.
 
-use annals::diff::renames::{self, Difference, Directories, Line as Folded, RenameOptions};
+use annals::diff::renames::{
+    self, Difference, Directories, How, Line as Folded, Origin, RenameOptions,
+};
 use annals::diff::stat::{self, Counts};
 use annals::diff::text::{self, Body, Line, Mark};
-use annals::ops::diff;
+use annals::ops::diff::{self, Renamed, Side};
 use annals::path::RepoPath;
 
 use crate::context::{Context, columns};
@@ -109,11 +111,9 @@ impl Format {
         if !self.needs_content() && !folds {
             return self.each(context, options, &mut |one| self.name(context, one));
         }
-        let (differences, directories) = match self.renames.options(context)? {
+        let found = match self.renames.options(context)? {
             Some(renames) => {
-                let found =
-                    diff::renamed(context.repository()?, options, &renames, context.monitor())?;
-                (found.differences, found.directories)
+                diff::renamed(context.repository()?, options, &renames, context.monitor())?
             }
             None => {
                 let mut differences = Vec::new();
@@ -121,12 +121,40 @@ impl Format {
                     differences.push(one.clone());
                     Ok(())
                 })?;
-                (differences, Directories::default())
+                Renamed { differences, directories: Directories::default() }
             }
         };
+        self.tell(context, (options.old, options.new), &found, folds)?;
+        Ok(!found.differences.is_empty())
+    }
+
+    /// Shows how one file differs from another.
+    pub(crate) fn show_files(
+        &self,
+        context: &Context,
+        differences: &[Difference],
+    ) -> Result<(), Error> {
+        if context.is_json() {
+            let output = context.output();
+            return differences.iter().try_for_each(|one| output.json(&change_json(one)));
+        }
+        let directories = Directories::default();
+        let found = Renamed { differences: differences.to_vec(), directories };
+        self.tell(context, (Side::Empty, Side::Empty), &found, false)
+    }
+
+    fn tell(
+        &self,
+        context: &Context,
+        sides: (Side, Side),
+        found: &Renamed,
+        folds: bool,
+    ) -> Result<(), Error> {
+        let output = context.output();
+        let differences = &found.differences[..];
         if self.name_status || self.name_only {
             let lines = match folds && self.name_status {
-                true => renames::fold(&differences, &directories),
+                true => renames::fold(differences, &found.directories),
                 false => (0..differences.len()).map(Folded::One).collect(),
             };
             for line in lines {
@@ -141,15 +169,15 @@ impl Format {
             }
         }
         if self.stat || self.numstat || self.shortstat {
-            self.counts(context, options, &differences)?;
+            self.counts(context, sides, differences)?;
             if self.is_patch() && !differences.is_empty() {
                 output.line("")?;
             }
         }
         if self.is_patch() {
-            differences.iter().try_for_each(|one| self.patch(context, options, one))?;
+            differences.iter().try_for_each(|one| self.patch(context, sides, one))?;
         }
-        Ok(!differences.is_empty())
+        Ok(())
     }
 
     fn name(&self, context: &Context, one: &Difference) -> Result<(), Error> {
@@ -158,6 +186,12 @@ impl Format {
         if self.name_status {
             line.extend(one.code().into_bytes());
             line.push(separator);
+            // Of two files that were named, git has the first.
+            if let Some(Origin { path, how: How::Named, .. }) = &one.origin {
+                line.extend(self.path(context, path));
+                line.push(if self.null { 0 } else { b'\n' });
+                return context.output().write(&line);
+            }
             if let Some(origin) = &one.origin {
                 line.extend(self.path(context, &origin.path));
                 line.push(separator);
@@ -176,7 +210,7 @@ impl Format {
     fn counts(
         &self,
         context: &Context,
-        options: &diff::Options<'_>,
+        sides: (Side, Side),
         differences: &[Difference],
     ) -> Result<(), Error> {
         let output = context.output();
@@ -188,7 +222,7 @@ impl Format {
                 None => name(&one.change.path),
             };
             let counts = if one.change.is_of_content() {
-                let (old, new) = bodies(context, options, one)?;
+                let (old, new) = bodies(context, sides, one)?;
                 diff::counts(&old, &new)
             } else {
                 Counts::Lines { added: 0, deleted: 0 }
@@ -246,16 +280,11 @@ impl Format {
         Ok(())
     }
 
-    fn patch(
-        &self,
-        context: &Context,
-        options: &diff::Options<'_>,
-        one: &Difference,
-    ) -> Result<(), Error> {
+    fn patch(&self, context: &Context, sides: (Side, Side), one: &Difference) -> Result<(), Error> {
         let change = &one.change;
         // Nothing can be shown of directories but that they are there.
         let (old, new) = if change.is_of_content() {
-            bodies(context, options, one)?
+            bodies(context, sides, one)?
         } else {
             (Body::Text(Vec::new()), Body::Text(Vec::new()))
         };
@@ -275,14 +304,10 @@ impl Format {
     }
 }
 
-fn bodies(
-    context: &Context,
-    options: &diff::Options<'_>,
-    one: &Difference,
-) -> Result<(Body, Body), Error> {
+fn bodies(context: &Context, sides: (Side, Side), one: &Difference) -> Result<(Body, Body), Error> {
     let (repo, change) = (context.repository()?, &one.change);
-    let old = diff::body(repo, options.old, one.old_path(), change.old.as_ref())?;
-    let new = diff::body(repo, options.new, &change.path, change.new.as_ref())?;
+    let old = diff::body(repo, sides.0, one.old_path(), change.old.as_ref())?;
+    let new = diff::body(repo, sides.1, &change.path, change.new.as_ref())?;
     Ok((old, new))
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use annals::diff::renames::Difference;
 use annals::history::revision::is_set;
 use annals::ops::diff::{self, Side};
 use annals::ops::{log, revisions};
@@ -17,7 +18,7 @@ use super::changes::Format;
 ///
 /// Without revisions, what changed in the working tree and is not staged; with one, how the working
 /// tree differs from it; with two, or A..B, how the second differs from the first; A...B shows what
-/// B changed since it and A went apart.
+/// B changed since it and A went apart. Two files, as REV:PATH, are compared with each other.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Revisions, then paths
@@ -39,6 +40,16 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
     let repo = context.repository()?;
     let words = context.words(&args.words, &args.paths, 2)?;
+    if let Some(differences) = files(context, &words.revisions)? {
+        if !words.paths.is_empty() {
+            return Err(Error::usage("two files are compared, and no paths beside them"));
+        }
+        if !context.is_quiet() {
+            context.page()?;
+            args.format.or_patch().show_files(context, &differences)?;
+        }
+        return Ok(ended(context, args, !differences.is_empty()));
+    }
     let (old, new) = sides(context, args, &words.revisions)?;
     let rules = context.rules()?;
     let paths = context.pathspec(&words.paths)?;
@@ -49,8 +60,23 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Error> {
         context.page()?;
         args.format.or_patch().show(context, &options)?
     };
+    Ok(ended(context, args, differs))
+}
+
+fn ended(context: &Context, args: &Args, differs: bool) -> ExitCode {
     let is_told = args.exit_code || context.is_quiet();
-    Ok(if differs && is_told { ExitCode::from(NO) } else { ExitCode::SUCCESS })
+    if differs && is_told { ExitCode::from(NO) } else { ExitCode::SUCCESS }
+}
+
+/// What differs between two files, if two were named.
+fn files(context: &Context, words: &[Vec<u8>]) -> Result<Option<Vec<Difference>>, Error> {
+    let [old, new] = words else { return Ok(None) };
+    if is_set(old) || is_set(new) {
+        return Ok(None);
+    }
+    let (repo, monitor) = (context.repository()?, context.monitor());
+    let found = |text: &[u8]| revisions::find(repo, text, monitor);
+    Ok(diff::files(&found(old)?, &found(new)?))
 }
 
 fn sides(context: &Context, args: &Args, words: &[Vec<u8>]) -> Result<(Side, Side), Error> {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use annals::diff::Status;
-use annals::diff::renames::{self, Difference, Directories, Line, Origin};
+use annals::diff::renames::{self, Difference, Directories, How, Line, Origin};
 use annals::ops::status::{self, Outcome, Untracked};
 use annals::path::RepoPath;
 use annals::repo::Head;
@@ -199,7 +199,7 @@ fn apart(name: Vec<u8>) -> Vec<u8> {
 /// How a difference is called where it stands before a name.
 pub(super) fn word_of(one: &Difference) -> &'static str {
     match &one.origin {
-        Some(origin) if origin.is_copy => "copied:     ",
+        Some(Origin { how: How::Copied, .. }) => "copied:     ",
         Some(_) => "renamed:    ",
         None => word(one.change.status()),
     }

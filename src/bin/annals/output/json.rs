@@ -3,7 +3,7 @@
 //! Names and messages that are not UTF-8 are given as `{"bytes": "hex"}`.
 
 use annals::clock::Time;
-use annals::diff::renames::Difference;
+use annals::diff::renames::{Difference, How};
 use annals::hash::Id;
 use annals::object::{Entry, Signature, What};
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ pub(crate) fn change_json(difference: &Difference) -> Value {
         "status": difference.letter().to_string(),
         "path": text_json(change.path.as_bytes()),
         "from": origin.map_or(Value::Null, |origin| text_json(origin.path.as_bytes())),
-        "score": origin.map(|origin| f64::from(origin.score) / 100.0),
+        "score": origin.filter(|origin| origin.how != How::Named).map(|origin| f64::from(origin.score) / 100.0),
         "old": change.old.as_ref().map_or(Value::Null, entry_json),
         "new": change.new.as_ref().map_or(Value::Null, entry_json),
     })
