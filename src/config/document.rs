@@ -3,7 +3,7 @@
 use toml_edit::{DocumentMut, Item, Table, TableLike, Value};
 
 use super::Error;
-use super::keys::{Form, key, parse_flag, similar, split};
+use super::keys::{Form, key, parse_flag, split};
 
 pub(super) fn parse(origin: &str, text: &str) -> Result<DocumentMut, Error> {
     text.parse().map_err(|error: toml_edit::TomlError| Error::Syntax {
@@ -58,7 +58,7 @@ fn to_text(value: &Value) -> Option<String> {
 pub fn set(text: &str, name: &str, value: &str) -> Result<String, Error> {
     split(name)?;
     if key(name).is_none() {
-        return Err(Error::Unknown { name: name.to_owned(), similar: similar(name) });
+        return Err(Error::unknown(name));
     }
     put(text, name, value)
 }

@@ -2,6 +2,8 @@
 
 use thiserror::Error as ThisError;
 
+use super::keys::similar;
+
 /// Why settings cannot be read or changed.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum Error {
@@ -37,4 +39,11 @@ pub enum Error {
     /// A name that stands for a section is used as that of a value, or the other way round.
     #[error("cannot set '{0}': a part of that name is a value already")]
     Shape(String),
+}
+
+impl Error {
+    /// Nobody knows a setting of this name.
+    pub fn unknown(name: &str) -> Self {
+        Self::Unknown { name: name.to_owned(), similar: similar(name) }
+    }
 }

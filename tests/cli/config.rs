@@ -47,7 +47,16 @@ fn a_setting_that_nobody_knows_is_refused_and_told_of_where_it_stands() {
     let said = world.run("config set gc.reflogexpire never").fails(128);
     assert!(said.contains("hint: `annals config keys` lists all settings"), "{said}");
     assert_eq!(world.says("config list"), "");
-    world.run("config get user.nmae").fails(1);
+    for asked in ["config user.nmae", "config get user.nmae", "config unset user.nmae"] {
+        let said = world.run(asked).fails(1);
+        let told = "error: 'user.nmae' is not a setting\nhint: did you mean 'user.name'?\n";
+        assert_eq!(said, told, "{asked}");
+    }
+    assert!(world.run("config get frob.nicate").fails(1).contains("`annals config keys`"));
+    // What could be set and is not says nothing.
+    for asked in ["config user.email", "config unset user.email", "config get alias.anything"] {
+        assert_eq!(world.run(asked).fails(1), "", "{asked}");
+    }
     world.run("config alias.anything status").ok();
     // A newer program may have written it.
     world.write(".annals/config.toml", "[user]\nnmae = \"Ada\"\n");

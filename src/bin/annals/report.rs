@@ -30,6 +30,8 @@ pub(crate) enum Error {
     Store(store::Error),
     Ops(ops::Error),
     Config(config::Error),
+    /// What was asked for is not set, and is no setting.
+    NoSuchSetting(config::Error),
     Path(path::PatternError),
     /// The command was called wrongly.
     Usage {
@@ -140,14 +142,8 @@ pub(crate) fn report(error: &Error, color: Color, is_json: bool, discards: Optio
             })
         }
         Error::Ops(error) => of_ops(error),
-        Error::Config(error @ config::Error::Unknown { similar, .. }) => {
-            let told = Told::new("config", error);
-            match similar {
-                Some(name) => told.hint(format!("did you mean '{name}'?")),
-                None => told.hint("`annals config keys` lists all settings"),
-            }
-        }
-        Error::Config(error) => Told::new("config", error),
+        Error::Config(error) => of_config(error),
+        Error::NoSuchSetting(error) => of_config(error).code(NO),
         Error::Path(error) => Told::new("path", error),
         Error::Usage { text, hint } => {
             let told = Told::new("usage", text).code(USAGE);
@@ -215,6 +211,19 @@ pub(crate) fn hint_at_lost(lost: store::Lost, color: Color) {
 
 const BRING_JOURNAL_BACK: &str =
     "put the folder 'journal' back from a copy; until then nothing can be recorded";
+
+fn of_config(error: &config::Error) -> Told {
+    let told = Told::new("config", error);
+    match error {
+        config::Error::Unknown { similar: Some(name), .. } => {
+            told.hint(format!("did you mean '{name}'?"))
+        }
+        config::Error::Unknown { similar: None, .. } => {
+            told.hint("`annals config keys` lists all settings")
+        }
+        _ => told,
+    }
+}
 
 fn of_repo(error: &repo::Error) -> Told {
     match error {

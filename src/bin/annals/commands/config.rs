@@ -87,7 +87,15 @@ fn get(context: &Context, args: &Args, name: &str) -> Result<ExitCode, Error> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        _ => Err(Error::Silent(NO)),
+        _ => Err(nothing(name)),
+    }
+}
+
+/// Nothing is set: that speaks for itself, unless nothing of that name can be.
+fn nothing(name: &str) -> Error {
+    match config::key(name) {
+        Some(_) => Error::Silent(NO),
+        None => Error::NoSuchSetting(config::Error::unknown(name)),
     }
 }
 
@@ -146,7 +154,7 @@ fn change(
         .settings_path(level)
         .ok_or_else(|| Error::usage("there is no place for settings of this level"))?;
     let text = read_settings(&path)?.unwrap_or_default();
-    let Some(new) = edit(&text)? else { return Err(Error::Silent(NO)) };
+    let Some(new) = edit(&text)? else { return Err(nothing(name)) };
     write_settings(&path, new.as_bytes())?;
     if context.is_json() {
         let mut changed = Config::new();
