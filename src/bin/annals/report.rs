@@ -243,8 +243,7 @@ fn of_repo(error: &repo::Error) -> Told {
 
 fn of_store(error: &store::Error) -> Told {
     if error.is_disk_full() {
-        return Told::new("disk-full", error)
-            .hint("nothing is lost; with more room, the same command goes on where it stopped");
+        return Told::new("disk-full", error).hint("nothing is lost; make room and run it again");
     }
     if error.is_read_only() {
         return Told::new("read-only", error)
@@ -456,5 +455,20 @@ fn of_revision(error: &revision::Error<store::Error>) -> Told {
         revision::Error::NoPath { revision, .. } => Told::new("not-found", error)
             .hint(format!("`annals ls -r {revision}` lists what is there")),
         _ => Told::new("not-found", error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_full_disk_nothing_is_promised_that_not_every_command_keeps() {
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            let (action, path) = ("write", "packs".to_owned());
+            let told = of_store(&store::Error::Io { action, path, source: kind.into() });
+            assert_eq!(told.id, "disk-full");
+            assert_eq!(told.hints, ["nothing is lost; make room and run it again"]);
+        }
     }
 }
