@@ -3,7 +3,7 @@
 //! It goes on to the end whatever it finds, and changes nothing but derived data. A loss is named
 //! exactly: which paths of which commits. Absent: repair; nothing here moves or writes an object.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::chunk::Sketcher;
@@ -11,7 +11,7 @@ use crate::hash::{Id, Kind};
 use crate::history::reachable::{Met, Place, Reached, Root, Visitor, reachable};
 use crate::history::{Loss, losses, refname};
 use crate::index::{Index, Known};
-use crate::object::{Manifest, Node};
+use crate::object::{Commit, Manifest, Node, Source};
 use crate::path::RepoPath;
 use crate::progress::{Monitor, Stage};
 use crate::repo::Repository;
@@ -145,7 +145,7 @@ pub fn run(repo: &Repository, options: &Options, monitor: &dyn Monitor) -> Resul
     check_index(repo, &mut report);
     let mut outcome = findings.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
     if !lost.is_empty() {
-        let mut lost = losses(store, &newest_first(commits), &lost);
+        let mut lost = losses(store, &newest_first(store, commits), &lost);
         outcome.lost_more = lost.len().saturating_sub(options.most) as u64;
         lost.truncate(options.most);
         outcome.lost = lost;
@@ -270,9 +270,40 @@ fn roots(store: &Store, report: &mut dyn FnMut(Finding)) -> Vec<Root> {
     roots
 }
 
-fn newest_first(mut commits: Vec<(i64, Id)>) -> Vec<Id> {
+/// Of commits of the same second, those that follow come before what they follow.
+fn newest_first(store: &Store, mut commits: Vec<(i64, Id)>) -> Vec<Id> {
     commits.sort_unstable_by(|a, b| b.cmp(a));
-    commits.into_iter().map(|(_, id)| id).collect()
+    let equal = commits.chunk_by(|a, b| a.0 == b.0);
+    equal.flat_map(|commits| children_first(store, commits)).collect()
+}
+
+fn children_first(store: &Store, commits: &[(i64, Id)]) -> Vec<Id> {
+    if let [(_, id)] = commits {
+        return vec![*id];
+    }
+    let parents = |id: &Id| store.object::<Commit>(id).map_or(Vec::new(), |commit| commit.parents);
+    // How many of them follow each and have not had their turn.
+    let mut before: HashMap<Id, usize> = commits.iter().map(|(_, id)| (*id, 0)).collect();
+    for (_, id) in commits {
+        for parent in parents(id) {
+            before.entry(parent).and_modify(|count| *count += 1);
+        }
+    }
+    let mut ready: Vec<Id> = commits.iter().rev().map(|(_, id)| *id).collect();
+    ready.retain(|id| before[id] == 0);
+    let mut sorted = Vec::with_capacity(commits.len());
+    while let Some(id) = ready.pop() {
+        for parent in parents(&id) {
+            if let Some(count) = before.get_mut(&parent) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.push(parent);
+                }
+            }
+        }
+        sorted.push(id);
+    }
+    sorted
 }
 
 struct Walk<'a> {

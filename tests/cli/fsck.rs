@@ -1,5 +1,7 @@
 //! `annals fsck`.
 
+use std::collections::HashSet;
+
 use crate::support::World;
 
 #[test]
@@ -38,4 +40,17 @@ fn the_next_write_makes_a_lost_or_damaged_format_or_worktree_anew() {
             assert_eq!(world.says("log --format=%s"), "two\none", "{file} {damage:?}");
         }
     }
+}
+
+#[test]
+fn a_loss_is_named_of_the_newest_commit_that_has_it_even_within_one_second() {
+    let world = World::with(&["zero: a=1"]);
+    for number in 1..8 {
+        world.run_args(&["commit", "-q", "--allow-empty", "-m", &number.to_string()]).ok();
+    }
+    assert_eq!(world.says("log --format=%ct").lines().collect::<HashSet<_>>().len(), 1);
+    std::fs::remove_dir_all(world.path(".annals/packs/near")).unwrap();
+    let (said, _) = world.run("fsck").ends(6);
+    let head = &world.says("rev-parse HEAD")[..8];
+    assert!(said.contains(&format!("lost: 'a' of {head}")), "{said}");
 }
