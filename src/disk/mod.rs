@@ -387,21 +387,42 @@ pub fn make_dirs(dir: &dyn Dir, path: &[u8]) -> io::Result<()> {
 /// Replaces the file `path` by `bytes` so that after a crash it has the old content or the new:
 /// written beside, synced, renamed, the directory synced. `unique` makes the temporary name.
 pub fn replace(dir: &dyn Dir, path: &[u8], unique: [u8; 4], bytes: &[u8]) -> io::Result<()> {
-    let mut beside = path.to_vec();
-    beside.extend_from_slice(format!(".{:08x}.tmp", u32::from_be_bytes(unique)).as_bytes());
-    let written = (|| {
-        let file = dir.create(&beside, 0o666)?;
+    replace_by(dir, path, unique, |file| {
         file.write_at(bytes, 0)?;
-        file.sync()?;
-        dir.rename(&beside, dir, path)
-    })();
-    if let Err(error) = written {
-        // Best effort: what stays behind is a temporary file that gc removes.
-        let _ = dir.remove_file(&beside);
-        return Err(error);
-    }
+        file.sync()
+    })?;
     match path.iter().rposition(|&byte| byte == b'/') {
         Some(slash) => dir.dir(&path[..slash])?.sync(),
         None => dir.sync(),
     }
+}
+
+/// The same for derived data, which is not synced: after a crash it may have any content, and whoever
+/// reads it can tell.
+pub fn replace_derived(
+    dir: &dyn Dir,
+    path: &[u8],
+    unique: [u8; 4],
+    bytes: &[u8],
+) -> io::Result<()> {
+    replace_by(dir, path, unique, |file| file.write_at(bytes, 0))
+}
+
+fn replace_by(
+    dir: &dyn Dir,
+    path: &[u8],
+    unique: [u8; 4],
+    write: impl FnOnce(&FileRef) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut beside = path.to_vec();
+    beside.extend_from_slice(format!(".{:08x}.tmp", u32::from_be_bytes(unique)).as_bytes());
+    let written = dir
+        .create(&beside, 0o666)
+        .and_then(|file| write(&file))
+        .and_then(|()| dir.rename(&beside, dir, path));
+    if written.is_err() {
+        // Best effort: what stays behind is a temporary file that gc removes.
+        let _ = dir.remove_file(&beside);
+    }
+    written
 }

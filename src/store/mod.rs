@@ -370,13 +370,9 @@ impl Store {
             return Ok(());
         }
         let text = state.to_text(&[]);
-        let beside = format!("{STATE}.{}", crate::hash::hex(&self.env.random.four()));
+        let unique = self.env.random.four();
         // Derived: failing to save it costs time, not truth.
-        let _ = self
-            .dir
-            .create(beside.as_bytes(), 0o666)
-            .and_then(|file| file.write_at(text.as_bytes(), 0))
-            .and_then(|()| self.dir.rename(beside.as_bytes(), &*self.dir, STATE.as_bytes()));
+        let _ = disk::replace_derived(&*self.dir, STATE.as_bytes(), unique, text.as_bytes());
         Ok(())
     }
 

@@ -116,12 +116,13 @@ impl Store {
                 },
             };
             if is_ours {
+                let (_, hash) = record.to_text();
                 // If it is not known to be durable, it is not noted.
                 if matches!(created, Ok(true)) {
-                    self.remember(newest.as_ref(), &record);
+                    self.remember(newest.as_ref(), record.number, hash);
                 }
                 self.gave_up(&next);
-                let mut state = self.published(publication, record)?;
+                let mut state = self.published(publication, record, hash)?;
                 if let Some((_, tables)) = adoption {
                     self.adopted();
                     self.take_in(&state, tables)?;
@@ -329,9 +330,13 @@ impl Store {
         }
     }
 
-    fn published(&self, publication: Publication, record: Record) -> Result<Arc<State>, Error> {
+    fn published(
+        &self,
+        publication: Publication,
+        record: Record,
+        hash: Id,
+    ) -> Result<Arc<State>, Error> {
         let mut state = (*self.state()).clone();
-        let (_, hash) = record.to_text();
         let begun_anew =
             record.effects.iter().any(|effect| matches!(effect, Effect::Incarnation { .. }));
         let incarnation = record.incarnation;

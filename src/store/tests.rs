@@ -361,7 +361,7 @@ fn damage_to_an_older_record_loses_nothing() {
 }
 
 /// Gives `format` another inode, as any copy does.
-fn become_copy(disk: &MemoryDisk) {
+pub(super) fn become_copy(disk: &MemoryDisk) {
     let bytes = disk.read("/repo/format").unwrap();
     let dir = disk.open(Path::new("/repo")).unwrap();
     dir.remove_file(b"format").unwrap();
@@ -539,11 +539,7 @@ fn files_that_others_have_left_among_the_packs_are_passed_over() {
     commit(&store, "one").unwrap();
     disk.write("/repo/packs/meta/.DS_Store", b"");
     disk.write("/repo/packs/.DS_Store", b"");
-    let format = disk.read("/repo/format").unwrap();
-    let dir = disk.open(Path::new("/repo")).unwrap();
-    dir.remove_file(b"format").unwrap();
-    disk.write("/elsewhere", b"takes the next inode");
-    disk.write("/repo/format", &format);
+    become_copy(&disk);
     // A copy looks at all packs.
     let copy = open(&disk, 2).unwrap();
     assert_eq!(messages(&copy).unwrap(), ["one"]);

@@ -54,3 +54,16 @@ fn a_loss_is_named_of_the_newest_commit_that_has_it_even_within_one_second() {
     let head = &world.says("rev-parse HEAD")[..8];
     assert!(said.contains(&format!("lost: 'a' of {head}")), "{said}");
 }
+
+#[test]
+fn pack_files_that_no_record_lists_are_told_of_and_are_no_damage() {
+    let world = World::with(&["one: a=1"]);
+    let (said, _) = world.run("fsck").ends(0);
+    assert!(!said.contains("listed by no record"), "{said}");
+    let folder = world.path(".annals/packs/near/ab");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{}-01234567", "ab".repeat(16))), "left").unwrap();
+    let (said, _) = world.run("fsck").ends(0);
+    assert!(said.contains("note: 1 pack file is listed by no record (4 B)"), "{said}");
+    assert!(world.says("--json fsck").contains("\"unlisted_packs\":1"));
+}

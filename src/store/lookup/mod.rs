@@ -222,9 +222,7 @@ impl Lookup {
         let mut text = String::new();
         self.names.iter().flatten().for_each(|name| text.push_str(&format!("{name}\n")));
         text.push_str(&format!("end {:016x}\n", hash::checksum(text.as_bytes())));
-        let beside = format!("lookup/current.{}", hex(&random.four()));
-        dir.create(beside.as_bytes(), 0o666)?.write_at(text.as_bytes(), 0)?;
-        dir.rename(beside.as_bytes(), dir, CURRENT.as_bytes())?;
+        disk::replace_derived(dir, CURRENT.as_bytes(), random.four(), text.as_bytes())?;
         // A command that still has an older set open keeps its maps; names are never used again.
         for found in dir.dir(b"lookup/runs")?.list()? {
             let is_current = self.names.iter().flatten().any(|name| name.as_bytes() == found.name);

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use crate::hash::{self, Id};
 
 use super::journal::{GIVEN_UP, Newest, Slot};
-use super::{Class, Effect, Error, Record, State, Store};
+use super::{Class, Effect, Error, State, Store};
 
 /// So many numbers are given up at once, and no more: each is a line in a record.
 const MOST_GIVEN_UP: u64 = 4096;
@@ -185,14 +185,10 @@ impl Store {
 
     /// Notes a record that is durable. Nothing is noted before it is: so no power failure leaves a
     /// note of a record that it took.
-    pub(super) fn remember(&self, newest: Option<&Newest>, record: &Record) {
+    pub(super) fn remember(&self, newest: Option<&Newest>, number: u64, hash: Id) {
         // Without a lock somebody else may have noted a later one.
-        if newest.is_none_or(|newest| newest.number < record.number) {
-            let noted = Newest {
-                store: self.identity().store,
-                number: record.number,
-                hash: record.to_text().1,
-            };
+        if newest.is_none_or(|newest| newest.number < number) {
+            let noted = Newest { store: self.identity().store, number, hash };
             self.journal.remember(&noted, &*self.env.random);
         }
     }

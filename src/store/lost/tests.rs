@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use super::*;
 use crate::clock::{SteppingClock, Time};
 use crate::disk::{DirRef, Disk, Fault, FaultyDisk, Limits, MemoryDisk, Survival};
+use crate::store::Record;
 use crate::store::tests::{commit, create, env, messages, open};
 use crate::store::{Batch, Publication, RefEdit, Target};
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::disk;
-use crate::hash::{checksum, hex};
+use crate::hash::checksum;
 
 use super::super::consolidate::SMALL_PACK;
 use super::super::pack::{Form, read_table};
@@ -136,13 +136,9 @@ impl Store {
         let mut text = format!("{MAGIC}\n");
         settled.iter().for_each(|name| text.push_str(&format!("{name}\n")));
         text.push_str(&format!("end {:016x}\n", checksum(text.as_bytes())));
-        let beside = format!("{SETTLED}.{}", hex(&self.env().random.four()));
+        let unique = self.env().random.four();
         // Derived: failing to save it costs time, not truth.
-        let _ = self
-            .dir()
-            .create(beside.as_bytes(), 0o666)
-            .and_then(|file| file.write_at(text.as_bytes(), 0))
-            .and_then(|()| self.dir().rename(beside.as_bytes(), &**self.dir(), SETTLED.as_bytes()));
+        let _ = disk::replace_derived(&**self.dir(), SETTLED.as_bytes(), unique, text.as_bytes());
     }
 }
 

@@ -6,16 +6,16 @@ use std::path::Path;
 use super::*;
 use crate::disk::{Disk, MemoryDisk};
 use crate::progress::Silent;
-use crate::store::tests::env;
+use crate::store::tests::{become_copy, create, open};
 
 fn store() -> (MemoryDisk, Store) {
     let disk = MemoryDisk::new();
-    let store = Store::create(disk.create(Path::new("/s")).unwrap(), env(1)).unwrap();
+    let store = create(&disk, 1).unwrap();
     (disk, store)
 }
 
 fn again(disk: &MemoryDisk) -> Store {
-    Store::open(disk.open(Path::new("/s")).unwrap(), env(2)).unwrap()
+    open(disk, 2).unwrap()
 }
 
 /// A text of some kilobytes; those of one topic are much alike.
@@ -123,7 +123,7 @@ fn what_was_rewritten_is_left_alone_until_half_as_much_has_come() {
     assert_eq!(store.plan_repack(Extent::WhatIsDue).unwrap().packs(), 0);
     assert_eq!(store.plan_repack(Extent::Loose).unwrap().packs(), 2, "the new ones");
     // Without the note everything is rewritten once more.
-    disk.open(Path::new("/s")).unwrap().remove_file(b"lookup/settled").unwrap();
+    disk.open(Path::new("/repo")).unwrap().remove_file(b"lookup/settled").unwrap();
     let all = store.state().packs.len();
     assert_eq!(store.plan_repack(Extent::Loose).unwrap().packs(), all);
 }
@@ -133,7 +133,7 @@ fn a_damaged_pack_stays_and_so_does_what_says_what_it_held() {
     let (disk, store) = store();
     let texts = history(&store);
     let damaged = store.pack_files(Class::Near).unwrap()[0].clone();
-    let path = format!("/s/{damaged}");
+    let path = format!("/repo/{damaged}");
     let mut bytes = disk.read(&path).unwrap();
     bytes[40] ^= 1;
     disk.write(&path, &bytes);
@@ -185,16 +185,17 @@ fn files_that_a_killed_one_did_not_remove_are_removed_by_the_next() {
     let (disk, store) = store();
     history(&store);
     let old = store.pack_files(Class::Near).unwrap();
-    let bytes: Vec<_> = old.iter().map(|path| disk.read(&format!("/s/{path}")).unwrap()).collect();
+    let bytes: Vec<_> =
+        old.iter().map(|path| disk.read(&format!("/repo/{path}")).unwrap()).collect();
     begin(&store, Extent::Loose).run("A", &Silent).unwrap();
     for (path, bytes) in old.iter().zip(bytes) {
-        let folder = format!("/s/{}", &path[..path.rfind('/').unwrap()]);
+        let folder = format!("/repo/{}", &path[..path.rfind('/').unwrap()]);
         disk.create(Path::new(&folder)).unwrap();
-        disk.write(&format!("/s/{path}"), &bytes);
+        disk.write(&format!("/repo/{path}"), &bytes);
     }
     // One on its way is nobody's yet.
-    let new = format!("/s/packs/near/ab/{}", "ab".repeat(20));
-    disk.create(Path::new("/s/packs/near/ab")).unwrap();
+    let new = format!("/repo/packs/near/ab/{}", "ab".repeat(20));
+    disk.create(Path::new("/repo/packs/near/ab")).unwrap();
     disk.write(&new, b"a pack");
     assert_eq!(files(&store), 23);
     store.clear_up().unwrap();
@@ -210,15 +211,12 @@ fn a_copy_made_meanwhile_takes_the_new_packs() {
     let newest = store.state().number;
     begin(&store, Extent::Loose).run("A", &Silent).unwrap();
     drop(store);
-    let dir = disk.open(Path::new("/s")).unwrap();
+    let dir = disk.open(Path::new("/repo")).unwrap();
     dir.remove_file(format!("journal/0/{}", newest + 1).as_bytes()).unwrap();
     for found in dir.dir(b"lookup").unwrap().list().unwrap() {
         let _ = dir.remove_file(&[&b"lookup/"[..], &found.name].concat());
     }
-    let format = disk.read("/s/format").unwrap();
-    dir.remove_file(b"format").unwrap();
-    disk.write("/elsewhere", b"takes the next inode");
-    disk.write("/s/format", &format);
+    become_copy(&disk);
     let copy = again(&disk);
     assert!(copy.take_notices().iter().any(|notice| notice.contains("packs were merged")));
     assert!(is_all_there(&copy, &texts));
