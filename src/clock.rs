@@ -33,6 +33,18 @@ impl Time {
             + i128::from(self.nanoseconds)
             - i128::from(earlier.nanoseconds)
     }
+
+    /// The time so many nanoseconds later; the last or first there is, if that is beyond it.
+    pub fn later_by(self, nanoseconds: i128) -> Self {
+        const SECOND: i128 = 1_000_000_000;
+        let all = i128::from(self.nanoseconds).saturating_add(nanoseconds);
+        let seconds = i128::from(self.seconds) + all.div_euclid(SECOND);
+        let most = if seconds < 0 { i64::MIN } else { i64::MAX };
+        Self {
+            seconds: i64::try_from(seconds).unwrap_or(most),
+            nanoseconds: all.rem_euclid(SECOND) as u32,
+        }
+    }
 }
 
 impl fmt::Display for Time {

@@ -38,7 +38,7 @@ pub use entry::{Base, Known, Presence, Tracked};
 pub use fold::Beside;
 pub use listed::Listed;
 pub use row::Row;
-pub use stat::{Matches, Seen};
+pub use stat::{Matches, Seen, is_settled};
 pub use update::{Unsynced, Update, Updated};
 pub use view::DirectoryView;
 pub use volume::Volume;

@@ -15,6 +15,17 @@ const QUARTER: i128 = 15 * 60 * 1_000_000_000;
 /// Time zones are from -12 to +14 hours: two differ by at most 26 hours.
 const MOST_QUARTERS: i128 = 26 * 4;
 
+/// How far apart two times must be to be told apart for certain, in nanoseconds.
+fn two_steps(volume: &Volume) -> i128 {
+    2 * i128::from(volume.clock_step_nanoseconds.max(volume.mtime_step_nanoseconds))
+}
+
+/// Whether a file was changed last before `moment`, by the file system's own clock: what was read
+/// of it since then is what is there now. `false` where that cannot be told.
+pub fn is_settled(stat: &Stat, moment: Time, volume: &Volume) -> bool {
+    volume.real_ctime && moment.since(stat.ctime) > two_steps(volume)
+}
+
 /// A file's stat when its content was last known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Seen {
@@ -47,9 +58,8 @@ impl Seen {
     /// What a file looked like when it was read. `read_at` is the moment of reading by the file
     /// system's own clock.
     pub fn of(stat: &Stat, read_at: Time, volume: &Volume) -> Self {
-        let step = i128::from(volume.clock_step_nanoseconds.max(volume.mtime_step_nanoseconds));
         // A time in the future cannot be the time of a change still to come.
-        let recent = |time: Time| (0..=2 * step).contains(&read_at.since(time));
+        let recent = |time: Time| (0..=two_steps(volume)).contains(&read_at.since(time));
         Self {
             size: stat.size,
             mtime: stat.mtime,
@@ -196,6 +206,20 @@ mod tests {
         assert!(!racy(old, -step, &Volume { real_ctime: false, ..volume() }));
         let coarse = Volume { mtime_step_nanoseconds: 1_000_000_000, ..volume() };
         assert!(racy(old, old, &coarse));
+    }
+
+    #[test]
+    fn settled_is_what_changed_for_certain_before_the_moment() {
+        let settled = |ctime: i64, volume: &Volume| {
+            is_settled(&Stat { ctime: time(ctime), ..stat() }, time(0), volume)
+        };
+        let step = STEP as i64;
+        assert!(settled(-2 * step - 1, &volume()));
+        assert!(!settled(-2 * step, &volume()) && !settled(0, &volume()));
+        assert!(!settled(1_000_000_000, &volume()));
+        assert!(!settled(-2 * step - 1, &Volume { real_ctime: false, ..volume() }));
+        let coarse = Volume { mtime_step_nanoseconds: 1_000_000_000, ..volume() };
+        assert!(!settled(-1_000_000_000, &coarse) && settled(-2_000_000_001, &coarse));
     }
 
     #[test]

@@ -92,8 +92,7 @@ pub(super) fn stage(
         false => Batch::begin(repo.store())?,
     };
     monitor.begin(Stage::Recording, None, None);
-    let root = working.tree.root.clone();
-    let now = || root.now();
+    let clock = working.file_clock(options.dry_run);
     let request = record::Request {
         batch: &batch,
         scan: scan::Request {
@@ -113,7 +112,7 @@ pub(super) fn stage(
         already_seen: &[],
         always_times: false,
         decided: &named,
-        file_system_now: &now,
+        clock: &clock,
         actor: &actor,
         monitor,
     };

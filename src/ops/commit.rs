@@ -249,8 +249,7 @@ fn attempt(
         Some(_) => Whole::Nothing,
         None => Whole::NewDirectories,
     };
-    let root = working.tree.root.clone();
-    let now = || root.now();
+    let clock = working.file_clock(options.dry_run);
     let request = record::Request {
         batch: &batch,
         scan: scan::Request {
@@ -270,7 +269,7 @@ fn attempt(
         already_seen: &seen,
         always_times: options.always_times,
         decided: &BTreeSet::new(),
-        file_system_now: &now,
+        clock: &clock,
         actor: &actor,
         monitor,
     };

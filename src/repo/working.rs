@@ -21,7 +21,7 @@ use crate::object::{Entry, Node, What};
 use crate::path::{Pathspec, RepoPath};
 use crate::progress::{Monitor, Stage};
 use crate::worktree::ignore::{Case, GitRules, Ignore};
-use crate::worktree::{self, Spellings, Walker, scan};
+use crate::worktree::{self, FileClock, Spellings, Walker, scan};
 
 use super::{Error, Repository, Staged, Worktree};
 
@@ -132,6 +132,17 @@ impl Working<'_> {
     /// The time by the file system's clock.
     pub fn now(&self) -> Time {
         self.tree.root.now()
+    }
+
+    /// The file system's clock, compared with that of this machine if something is recorded, not
+    /// only rehearsed.
+    pub fn file_clock(&self, is_rehearsal: bool) -> FileClock {
+        let root = self.tree.root.clone();
+        if is_rehearsal {
+            return FileClock::believed(root);
+        }
+        let state_dir = self.repo.store().dir();
+        FileClock::compared(root, state_dir, &self.volume, &*self.repo.env().random)
     }
 
     fn catch_up(&mut self, monitor: &dyn Monitor) -> Result<(), Error> {

@@ -13,5 +13,5 @@ mod spelling;
 pub use crate::store::{read_content, read_small};
 pub use apply::{Applied, Failed, Obstacles, Step, Target, Walker, apply, steps_between};
 pub(crate) use apply::{holds_repository, is_of_repository};
-pub use probe::{file_system_time, volume};
+pub use probe::{FileClock, volume};
 pub use spelling::Spellings;

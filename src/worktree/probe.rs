@@ -52,10 +52,48 @@ pub fn volume(state_dir: &DirRef, random: &dyn Random) -> Volume {
     }
 }
 
-/// The time now by the file system's own clock; `None` where nothing can be written.
-pub fn file_system_time(state_dir: &DirRef, random: &dyn Random) -> Option<Time> {
-    let name = unique(b"now-", random);
-    let path = [TEMPORARY, b"/", &name].concat();
+/// The clock that gives the files of a working tree their times (rule 22): that of this machine, or
+/// of the server that keeps them.
+#[derive(Debug)]
+pub struct FileClock {
+    root: DirRef,
+    /// How far it is ahead of the clock of this machine, in nanoseconds.
+    ahead: i128,
+}
+
+impl FileClock {
+    /// Takes it to be the clock of this machine, without writing anything.
+    pub fn believed(root: DirRef) -> Self {
+        Self { root, ahead: 0 }
+    }
+
+    /// Compares the two, by a file made in `state_dir`, the directory `.annals`. Where none can be
+    /// made they are taken to be the same.
+    pub fn compared(
+        root: DirRef,
+        state_dir: &DirRef,
+        volume: &Volume,
+        random: &dyn Random,
+    ) -> Self {
+        let step = i128::from(volume.clock_step_nanoseconds.max(volume.mtime_step_nanoseconds));
+        let before = root.now();
+        let ahead = match time_of_new_file(state_dir, random).map(|time| time.since(before)) {
+            // Within a step of each other, and the time it took, they are one clock.
+            Some(ahead) if ahead < -step || ahead > root.now().since(before) + step => ahead + step,
+            _ => 0,
+        };
+        Self { root, ahead }
+    }
+
+    /// The time now; at most a step later than a file that is made now.
+    pub fn now(&self) -> Time {
+        self.root.now().later_by(self.ahead)
+    }
+}
+
+/// The time a file gets that is made now; `None` where nothing can be written.
+fn time_of_new_file(state_dir: &DirRef, random: &dyn Random) -> Option<Time> {
+    let path = [TEMPORARY, b"/", &unique(b"now-", random)[..]].concat();
     make_dirs(&**state_dir, TEMPORARY).ok()?;
     let time = state_dir.create(&path, 0o600).and_then(|file| file.stat()).map(|stat| stat.mtime);
     let _ = state_dir.remove_file(&path);
@@ -340,7 +378,7 @@ mod tests {
         let state_dir = disk.open(Path::new("/r/.annals")).unwrap();
         disk.set_read_only(true);
         assert_eq!(volume(&state_dir, &SeededRandom::new(1)), Volume::default());
-        assert_eq!(file_system_time(&state_dir, &SeededRandom::new(1)), None);
+        assert_eq!(time_of_new_file(&state_dir, &SeededRandom::new(1)), None);
         disk.set_read_only(false);
         let found = find_out(&disk);
         disk.remount();
@@ -367,7 +405,9 @@ mod tests {
         let state_dir = OsDisk::new().create(&temporary.path().join(".annals")).unwrap();
         let random = SeededRandom::new(1);
         assert!(volume(&state_dir, &random).rename_new);
-        assert!(file_system_time(&state_dir, &random).is_some());
+        let root = OsDisk::new().open(temporary.path()).unwrap();
+        let clock = FileClock::compared(root, &state_dir, &volume(&state_dir, &random), &random);
+        assert_eq!(clock.ahead, 0);
         assert_eq!(volume(&state_dir, &random), volume(&state_dir, &random));
     }
 }

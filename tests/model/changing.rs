@@ -1,12 +1,13 @@
 //! Files that do not keep still while they are recorded: whole, or reported; never half.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use annals::clock::Time;
 use annals::diff::Change;
-use annals::disk::{Disk, FileKind, MemoryDisk, Survival};
+use annals::disk::{Disk, FaultyDisk, FileKind, MemoryDisk, Survival};
 use annals::ops::{self, add, cat, commit, diff, init, status};
 use annals::path::{Pathspec, RepoPath};
 use annals::progress::Silent;
@@ -17,6 +18,8 @@ use super::{env, person};
 use crate::support::Notices;
 
 const LONG: usize = 20 << 20;
+/// In nanoseconds.
+const HOUR: i64 = 3_600_000_000_000;
 
 /// Some files that keep still, written long before they are recorded.
 fn fresh() -> (MemoryDisk, Repository) {
@@ -322,6 +325,46 @@ fn small_files_that_change_between_listing_and_reading_are_recorded_as_they_are(
     assert_eq!(recorded(&repo, "small/f32").unwrap(), b"");
     assert_eq!(recorded(&repo, "small/f35").unwrap(), b"3!\n");
     assert_eq!(changed(&repo), []);
+}
+
+/// A small file is asked about once, after it was read. What is written to it between the two is
+/// noticed, whatever the clock of the files says.
+#[test]
+fn a_small_file_that_is_written_once_it_was_read_is_read_again() {
+    for (ahead, times) in [(0, 1), (HOUR, 1), (-HOUR, 1), (0, 2), (0, usize::MAX)] {
+        let (memory, repo) = fresh();
+        drop(repo);
+        memory.set_ahead(ahead);
+        // The thread that has read it changes it before whatever it does next.
+        let reader = Arc::new(Mutex::new((None, 0)));
+        let (noted, meddled) = (Arc::clone(&reader), memory.clone());
+        memory.on_read(move |_, path, _| {
+            let mut reader = noted.lock().unwrap();
+            if path == b"/w/small/f31" && reader.1 < times {
+                *reader = (Some(thread::current().id()), reader.1 + 1);
+            }
+        });
+        let disk = FaultyDisk::new(Arc::new(memory.clone()));
+        disk.before_each(move || {
+            let mut reader = reader.lock().unwrap();
+            if reader.0 == Some(thread::current().id()) {
+                reader.0 = None;
+                meddled.write("/w/small/f31", format!("{}\n", 90 + reader.1 % 10));
+            }
+        });
+        let repo = Repository::open(Arc::new(disk), Path::new("/w"), env(2)).unwrap();
+        let outcome = record(&repo);
+        memory.on_read(|_, _, _| {});
+        if times == usize::MAX {
+            assert!(matches!(&outcome.unread[..], [unread] if matches!(unread.why, Why::Changing)));
+            assert_eq!(recorded(&repo, "small/f31"), None);
+            continue;
+        }
+        assert!(outcome.is_complete(), "{:?}", outcome.unread);
+        let now = format!("{}\n", 90 + times);
+        assert_eq!(recorded(&repo, "small/f31").unwrap(), now.as_bytes(), "{ahead} {times}");
+        assert_eq!(changed(&repo), []);
+    }
 }
 
 fn changed(repo: &Repository) -> Vec<RepoPath> {

@@ -183,6 +183,11 @@ impl MemoryDisk {
         self.volume().step_nanoseconds = nanoseconds;
     }
 
+    /// Lets the disk's clock be ahead of the machine's, as a server's may be, or behind it.
+    pub fn set_ahead(&self, nanoseconds: i64) {
+        self.volume().ahead_nanoseconds = nanoseconds;
+    }
+
     /// Makes every call that changes something fail, or lets them again.
     pub fn set_read_only(&self, read_only: bool) {
         self.volume().read_only = read_only;

@@ -76,7 +76,7 @@ impl Assembly {
     /// A part of a directory's own entries; returns the directory if it is complete.
     pub(super) fn add(&mut self, path: &RepoPath, entries: Vec<Entry>) -> Option<Complete> {
         let open = self.open.get_mut(path)?;
-        open.entries.extend(entries);
+        take_all(&mut open.entries, entries);
         open.missing -= 1;
         if open.missing > 0 {
             return None;
@@ -97,6 +97,15 @@ impl Assembly {
     /// A directory some parts of which never came.
     pub(super) fn unfinished(&self) -> Option<RepoPath> {
         self.open.keys().min().cloned()
+    }
+}
+
+/// Appends all of `more`; nothing is copied if they are the first.
+pub(super) fn take_all<T>(to: &mut Vec<T>, more: Vec<T>) {
+    if to.is_empty() {
+        *to = more;
+    } else {
+        to.extend(more);
     }
 }
 

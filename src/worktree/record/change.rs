@@ -6,21 +6,25 @@ use std::sync::atomic::Ordering;
 use crate::clock::Time;
 use crate::disk::{DirRef, FileKind, Stat};
 use crate::hash::Id;
-use crate::index::{Known, Seen, Tracked};
+use crate::index::{Known, Seen, Tracked, is_settled};
 use crate::object::tree::Edit;
 use crate::object::{Entry, What};
 use crate::path::RepoPath;
 use crate::store::SeenFile;
 
 use super::content::{Hand, Outcome, Recorded};
-use super::recorder::{LARGE, Recorder, locked};
+use super::recorder::{LARGE, Place, Recorder, locked};
 use super::scan::{Change, ChangeKind};
 use super::{Error, Recording, Unread, Why};
 
 /// Something that was looked at just now.
 pub(super) struct Fresh {
-    pub(super) entry: Entry,
-    pub(super) row: Tracked,
+    what: What,
+    mode: u16,
+    mtime: Option<Time>,
+    stat: Stat,
+    /// The moment before it was looked at.
+    read_at: Time,
 }
 
 fn file_of(size: u64, content: Id) -> What {
@@ -40,11 +44,18 @@ impl<'s> Recorder<'_, 's> {
     pub(super) fn record_change(
         &self,
         hand: &mut Hand<'_, 's>,
-        dir: Option<&DirRef>,
-        path: &RepoPath,
+        place: &Place,
         change: &Change,
         mine: &mut Recording,
     ) -> Result<Option<Fresh>, Error> {
+        let read_at = self.request.clock.now();
+        if let (Some(dir), ChangeKind::Added, None) = (&place.dir, change.kind, change.stat)
+            && let Some(fresh) = self.record_spared(hand, dir, change, read_at, mine)?
+        {
+            return Ok(Some(fresh));
+        }
+        let path = place.path.join(&change.name);
+        self.request.monitor.at(&path);
         let tracked = change.tracked.as_ref();
         if change.kind == ChangeKind::Deleted {
             let was_directory = tracked.is_some_and(|known| known.what == Known::Directory);
@@ -53,62 +64,53 @@ impl<'s> Recorder<'_, 's> {
                 mine.undecided.push(path.clone());
             }
             mine.edits.push(Edit { path: path.clone(), entry: None });
-            mine.rows.push((path.clone(), None));
+            mine.rows.push((path, None));
             return Ok(None);
         }
         if change.kind == ChangeKind::Undecided
-            && (change.stat.is_none() || !self.request.decided.contains(path))
+            && (change.stat.is_none() || !self.request.decided.contains(&path))
         {
             return Ok(None);
         }
-        let Some(dir) = dir else { return Ok(None) };
-        let read_at = (self.request.file_system_now)();
+        let Some(dir) = &place.dir else { return Ok(None) };
         let unread = |mine: &mut Recording, why| {
             mine.unread.push(Unread { path: path.clone(), why });
             Ok(None)
         };
-        let asked;
-        let stat = match &change.stat {
+        let stat = match change.stat {
             Some(stat) => stat,
-            None => {
-                if let Some(fresh) = self.record_spared(hand, dir, change, read_at, mine)? {
-                    return Ok(Some(fresh));
+            None => match dir.stat(&change.name) {
+                Ok(stat) => stat,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return unread(mine, Why::Vanished);
                 }
-                match dir.stat(&change.name) {
-                    Ok(stat) => asked = stat,
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        return unread(mine, Why::Vanished);
-                    }
-                    Err(error) => return unread(mine, Why::Unreadable(error)),
-                }
-                &asked
-            }
+                Err(error) => return unread(mine, Why::Unreadable(error)),
+            },
         };
         if change.kind == ChangeKind::InTheWay {
             return unread(mine, Why::InTheWay);
         }
         if let (ChangeKind::ModeOnly, Some(tracked)) = (&change.kind, tracked)
-            && let Some(known) = tracked.to_entry()
+            && let Some(Entry { what, mtime, .. }) = tracked.to_entry()
         {
-            let entry = Entry { mode: self.mode(stat, Some(tracked)), ..known };
-            return Ok(Some(self.fresh(entry, stat, read_at)));
+            let mode = self.mode(&stat, Some(tracked));
+            return Ok(Some(Fresh { what, mode, mtime, stat, read_at }));
         }
         let what = match stat.kind {
             FileKind::File => {
-                if let Some(content) = self.seen_before(path, stat) {
+                if let Some(content) = self.seen_before(&path, &stat) {
                     let what = file_of(stat.size, content);
-                    let entry = self.entry(change, stat, what);
-                    return Ok(Some(self.fresh(entry, stat, read_at)));
+                    return Ok(Some(self.fresh(change, stat, what, read_at)));
                 }
                 let monitor = self.request.monitor;
                 let mut bytes = 0;
                 let is_large = stat.size > LARGE;
                 self.large.fetch_add(usize::from(is_large), Ordering::Relaxed);
                 let outcome =
-                    hand.record_file(&**dir, &change.name, stat, &self.jobs, &mut |read| {
+                    hand.record_file(&**dir, &change.name, &stat, &self.jobs, &mut |read| {
                         bytes += read;
                         // A long one is asked about more than once while it is read.
-                        monitor.at(path);
+                        monitor.at(&path);
                         monitor.advance(0, read);
                     });
                 self.large.fetch_sub(usize::from(is_large), Ordering::Relaxed);
@@ -117,9 +119,9 @@ impl<'s> Recorder<'_, 's> {
                 match outcome? {
                     Outcome::Recorded(Recorded { content, stat }) => {
                         mine.files_read += 1;
-                        self.keep_seen(path, &stat, content);
-                        let entry = self.entry(change, &stat, file_of(stat.size, content));
-                        return Ok(Some(self.fresh(entry, &stat, read_at)));
+                        self.keep_seen(&path, &stat, content);
+                        let what = file_of(stat.size, content);
+                        return Ok(Some(self.fresh(change, stat, what, read_at)));
                     }
                     Outcome::Vanished => return unread(mine, Why::Vanished),
                     Outcome::Changing => return unread(mine, Why::Changing),
@@ -128,7 +130,7 @@ impl<'s> Recorder<'_, 's> {
             }
             FileKind::Symlink => match dir.link_target(&change.name) {
                 Ok(target) if target.len() as u64 > crate::object::manifest::SMALL => {
-                    return Err(Error::LongLink(path.clone()));
+                    return Err(Error::LongLink(path));
                 }
                 Ok(target) => {
                     What::Symlink { size: target.len() as u64, target: hand.record_link(&target)? }
@@ -140,8 +142,7 @@ impl<'s> Recorder<'_, 's> {
             },
             FileKind::Directory | FileKind::Special => return Ok(None),
         };
-        let entry = self.entry(change, stat, what);
-        Ok(Some(self.fresh(entry, stat, read_at)))
+        Ok(Some(self.fresh(change, stat, what, read_at)))
     }
 
     /// Records a file that the scan did not ask about. `None` if it has to be asked about first.
@@ -153,32 +154,25 @@ impl<'s> Recorder<'_, 's> {
         read_at: Time,
         mine: &mut Recording,
     ) -> Result<Option<Fresh>, Error> {
-        let monitor = self.request.monitor;
-        let mut bytes = 0;
-        let recorded = hand.record_small(&**dir, &change.name, &mut |read| {
-            bytes += read;
-            monitor.advance(0, read);
-        })?;
-        mine.bytes_read += bytes;
+        // On another device there may be another clock.
+        let is_settled = |stat: &Stat| {
+            stat.device == self.request.device && is_settled(stat, read_at, self.request.volume)
+        };
+        let recorded = hand.record_small(&**dir, &change.name, &is_settled)?;
         let Some(Recorded { content, stat }) = recorded else { return Ok(None) };
+        mine.bytes_read += stat.size;
         mine.files_read += 1;
-        monitor.advance(1, 0);
-        let entry = self.entry(change, &stat, file_of(stat.size, content));
-        Ok(Some(self.fresh(entry, &stat, read_at)))
+        self.request.monitor.advance(1, stat.size);
+        Ok(Some(self.fresh(change, stat, file_of(stat.size, content), read_at)))
     }
 
-    fn entry(&self, change: &Change, stat: &Stat, what: What) -> Entry {
+    /// What was read is what there is; only permission bits depend on what was known.
+    fn fresh(&self, change: &Change, stat: Stat, what: What, read_at: Time) -> Fresh {
         let mode = match what {
             What::Symlink { .. } => 0,
-            _ => self.mode(stat, change.tracked.as_ref()),
+            _ => self.mode(&stat, change.tracked.as_ref()),
         };
-        Entry {
-            name: change.name.clone(),
-            mode,
-            mtime: Some(stat.mtime),
-            attributes: change.tracked.as_ref().and_then(|tracked| tracked.attributes),
-            what,
-        }
+        Fresh { what, mode, mtime: Some(stat.mtime), stat, read_at }
     }
 
     /// Permission bits: what the file system cannot express is inherited.
@@ -190,10 +184,19 @@ impl<'s> Recorder<'_, 's> {
         tracked.filter(is_file).map_or(0o644, |tracked| tracked.mode)
     }
 
-    fn fresh(&self, entry: Entry, stat: &Stat, read_at: Time) -> Fresh {
+    /// What stands in the tree, and what in the index.
+    pub(super) fn entry_and_row(
+        &self,
+        name: Vec<u8>,
+        tracked: Option<&Tracked>,
+        fresh: Fresh,
+    ) -> (Entry, Tracked) {
+        let Fresh { what, mode, mtime, stat, read_at } = fresh;
+        let attributes = tracked.and_then(|tracked| tracked.attributes);
+        let entry = Entry { name, mode, mtime, attributes, what };
         let mut row = Tracked::of_entry(&entry);
-        row.seen = Some(Seen::of(stat, read_at, self.request.volume));
-        Fresh { entry, row }
+        row.seen = Some(Seen::of(&stat, read_at, self.request.volume));
+        (entry, row)
     }
 
     /// What an interrupted session had read of this file, if it has not changed since.

@@ -1,7 +1,8 @@
 //! Reading one file into the store.
 //!
 //! A file is read once, into private memory, and is believed only if the file system says the same
-//! of it before and after: what is hashed is what is stored. A file that keeps changing is
+//! of it before and after, or says after it that nothing was written since before: what is hashed is
+//! what is stored. A file that keeps changing is
 //! reported, never recorded half. Large files are cut here and hashed, compressed and stored by
 //! whoever has time.
 
@@ -10,7 +11,7 @@ use std::sync::mpsc;
 
 use crate::chunk::{self, Sizes, Sketcher};
 use crate::clock::Time;
-use crate::disk::{self, Dir, FileRef, Stat};
+use crate::disk::{self, Dir, FileKind, FileRef, Stat};
 use crate::hash::{ContentHasher, Id, Kind};
 use crate::object::manifest::{self, FEW, ListBuilder, NEAR, SMALL};
 use crate::object::{ChunkRef, Chunks, Manifest};
@@ -101,26 +102,28 @@ impl<'b, 's> Hand<'b, 's> {
         Ok(id)
     }
 
-    /// Records a file that is probably small and was not asked about: open, it is asked before and
-    /// after it is read. `None` if it is long, or anything is not as it should be: then nothing
-    /// came of it, and it is to be asked about and recorded as any other.
+    /// Records a file that is probably small and was not asked about. It is asked once, after it
+    /// was read, and believed if it `is_settled`: if nothing can have been written since before it
+    /// was opened. `None` if it is not, if it is long, or anything is not as it should be: then
+    /// nothing came of it, and it is to be asked about and recorded as any other.
     pub fn record_small(
         &mut self,
         dir: &dyn Dir,
         name: &[u8],
-        read: &mut dyn FnMut(u64),
+        is_settled: &dyn Fn(&Stat) -> bool,
     ) -> Result<Option<Recorded>, Error> {
-        let Ok((file, before)) = dir.open_with_stat(name) else { return Ok(None) };
-        if before.size > SMALL {
-            return Ok(None);
+        let Ok(file) = dir.open_listed(name) else { return Ok(None) };
+        let room = SMALL as usize + 1;
+        if self.buffer.len() < room {
+            self.buffer.resize(room, 0);
         }
-        let content = match self.read_small(&file, before.size as usize, read) {
-            Ok(Some(content)) => content,
-            Ok(None) | Err(Failure::Reading(_)) => return Ok(None),
-            Err(Failure::Storing(error)) => return Err(error),
-        };
-        let after = file.stat().ok().filter(|after| is_unchanged(&before, after));
-        Ok(after.map(|stat| Recorded { content, stat }))
+        let Ok(count) = file.read_at(&mut self.buffer[..room], 0) else { return Ok(None) };
+        let is_whole =
+            |stat: &Stat| stat.kind == FileKind::File && stat.size == count as u64 && count < room;
+        let stat = file.stat().ok().filter(|stat| is_whole(stat) && is_settled(stat));
+        let Some(stat) = stat else { return Ok(None) };
+        let content = self.put_small(count)?;
+        Ok(Some(Recorded { content, stat }))
     }
 
     /// Records the file `name` of a directory, of which the file system said `listed` when the
@@ -214,10 +217,15 @@ impl<'b, 's> Hand<'b, 's> {
         if !self.fill(file, size, read)? {
             return Ok(None);
         }
+        Ok(Some(self.put_small(size)?))
+    }
+
+    /// Stores as many bytes of the buffer as one chunk.
+    fn put_small(&mut self, size: usize) -> Result<Id, Error> {
         let bytes = &self.buffer[..size];
         let id = Kind::Chunk.id_of(bytes);
         self.writer.put_chunk(Class::Near, id, bytes)?;
-        Ok(Some(id))
+        Ok(id)
     }
 
     /// Files that fit into memory easily: cut, hashed and stored by this thread.

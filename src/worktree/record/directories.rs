@@ -8,9 +8,9 @@ use crate::index::Tracked;
 use crate::object::{Entry, Node, What};
 use crate::path::RepoPath;
 
-use super::assemble::{Built, Complete};
+use super::assemble::{Built, Complete, take_all};
 use super::content::Hand;
-use super::recorder::{Part, Recorder, locked, part_lengths};
+use super::recorder::{Part, Place, Recorder, locked, part_lengths};
 use super::scan::{DirectoryFound, Subdirectory, Visitor};
 use super::{Error, Unread, Whole, Why};
 
@@ -77,8 +77,7 @@ impl<'s> Recorder<'_, 's> {
         for length in parts {
             let part = Part {
                 is_whole,
-                dir: found.dir.cloned(),
-                path: path.clone(),
+                place: Place { dir: found.dir.cloned(), path: path.clone() },
                 changes: changes.by_ref().take(length).collect(),
             };
             // The workers take parts until the scan has ended.
@@ -127,7 +126,7 @@ impl<'s> Recorder<'_, 's> {
         let finished = {
             let mut gathering = locked(&self.gathering);
             let Some((missing, gathered)) = gathering.get_mut(path) else { return Ok(()) };
-            gathered.extend(rows);
+            take_all(gathered, rows);
             *missing -= 1;
             if *missing > 0 {
                 return Ok(());

@@ -17,7 +17,6 @@ mod rows;
 use std::collections::BTreeSet;
 use std::io;
 
-use crate::clock::Time;
 use crate::index::{self, Beside, IndexWriter, Tracked};
 use crate::object::Entry;
 use crate::object::tree::{Edit, Root};
@@ -25,7 +24,7 @@ use crate::path::RepoPath;
 use crate::progress::Monitor;
 use crate::store::{Batch, Error as StoreError, SeenFile};
 
-use super::scan;
+use super::{FileClock, scan};
 
 pub use content::{Hand, Outcome, Recorded, hash_file};
 pub use jobs::Jobs;
@@ -67,8 +66,8 @@ pub struct Request<'a, 's> {
     pub always_times: bool,
     /// Conflicts that are decided by what stands there, changed or not.
     pub decided: &'a BTreeSet<RepoPath>,
-    /// The time by the file system's own clock.
-    pub file_system_now: &'a (dyn Fn() -> Time + Sync),
+    /// Gives the files their times.
+    pub clock: &'a FileClock,
     /// Who records, for the journal.
     pub actor: &'a str,
     /// Is told.

@@ -24,10 +24,10 @@ use super::change::{is_conflict, is_same};
 use super::content::{Hand, Segment};
 use super::rows::{Finished, Rows};
 use super::scan::{self, Change};
-use super::{Error, Jobs, Recording, Request, Whole};
+use super::{Error, FileClock, Jobs, Recording, Request, Whole};
 
 /// How many files one thread takes at a time.
-const PART: usize = 64;
+const PART: usize = 256;
 /// How many bytes of them, about.
 const PART_BYTES: u64 = 64 << 20;
 /// How many parts may wait.
@@ -64,10 +64,15 @@ pub(super) fn part_lengths(changes: &[Change]) -> Vec<usize> {
 pub(super) struct Part {
     /// Whether the directory is built at once.
     pub(super) is_whole: bool,
+    pub(super) place: Place,
+    pub(super) changes: Vec<Change>,
+}
+
+/// A directory with files to record.
+pub(super) struct Place {
     /// `None` if it is not there: then nothing in it is.
     pub(super) dir: Option<DirRef>,
     pub(super) path: RepoPath,
-    pub(super) changes: Vec<Change>,
 }
 
 pub(super) struct Recorder<'a, 's> {
@@ -100,7 +105,9 @@ pub(super) struct Shared<'a, 's> {
     pub(super) already_seen: &'a [SeenFile],
     pub(super) always_times: bool,
     pub(super) decided: &'a BTreeSet<RepoPath>,
-    pub(super) file_system_now: &'a (dyn Fn() -> Time + Sync),
+    pub(super) clock: &'a FileClock,
+    /// The device the clock is of; 0 if it is not known.
+    pub(super) device: u64,
     pub(super) actor: &'a str,
     pub(super) monitor: &'a dyn Monitor,
 }
@@ -137,7 +144,8 @@ pub fn record(request: Request<'_, '_>) -> Result<(Recording, scan::Summary), Er
             already_seen: request.already_seen,
             always_times: request.always_times,
             decided: request.decided,
-            file_system_now: request.file_system_now,
+            clock: request.clock,
+            device: request.scan.root.stat_self().map_or(0, |stat| stat.device),
             actor: request.actor,
             monitor: request.monitor,
         },
@@ -259,28 +267,30 @@ impl<'s> Recorder<'_, 's> {
     }
 
     fn record_part(&self, hand: &mut Hand<'_, 's>, part: Part) -> Result<(), Error> {
-        let mut entries = Vec::new();
-        let mut rows = Vec::new();
+        let place = part.place;
+        let most = if part.is_whole { part.changes.len() } else { 0 };
+        let mut entries = Vec::with_capacity(most);
+        let mut rows = Vec::with_capacity(most);
         let mut mine = Recording::default();
-        for change in &part.changes {
+        for change in part.changes {
             if self.has_failed() {
                 return Ok(());
             }
-            let path = part.path.join(&change.name);
-            self.request.monitor.at(&path);
-            let entry = self.record_change(hand, part.dir.as_ref(), &path, change, &mut mine)?;
-            let Some(fresh) = entry else { continue };
+            let Some(fresh) = self.record_change(hand, &place, &change, &mut mine)? else {
+                continue;
+            };
+            let Change { name, tracked: known, .. } = change;
+            let (entry, mut row) = self.entry_and_row(name, known.as_ref(), fresh);
             if part.is_whole {
-                rows.push(fresh.row);
-                entries.push(fresh.entry);
+                rows.push(row);
+                entries.push(entry);
                 mine.added += 1;
                 continue;
             }
-            let known = change.tracked.as_ref();
-            let is_same = known.is_some_and(|known| is_same(known, &fresh.entry));
-            let same_time = known.is_some_and(|known| known.mtime == fresh.entry.mtime);
+            let path = place.path.join(&entry.name);
+            let is_same = known.as_ref().is_some_and(|known| is_same(known, &entry));
+            let same_time = known.as_ref().is_some_and(|known| known.mtime == entry.mtime);
             if is_same && (same_time || !self.request.always_times) {
-                let mut row = fresh.row;
                 // What was recorded stays recorded: a time alone is no change.
                 row.mtime = known.and_then(|known| known.mtime);
                 mine.rows.push((path, Some(row)));
@@ -291,16 +301,16 @@ impl<'s> Recorder<'_, 's> {
             } else {
                 mine.added += 1;
             }
-            if known.is_some_and(is_conflict) {
+            if known.as_ref().is_some_and(is_conflict) {
                 mine.undecided.push(path.clone());
             }
-            mine.edits.push(Edit { path: path.clone(), entry: Some(fresh.entry) });
-            mine.rows.push((path, Some(fresh.row)));
+            mine.edits.push(Edit { path: path.clone(), entry: Some(entry) });
+            mine.rows.push((path, Some(row)));
         }
         locked(&self.outcome).take(mine);
         if part.is_whole {
-            let complete = locked(&self.assembly).add(&part.path, entries);
-            self.push_rows(&part.path, rows)?;
+            let complete = locked(&self.assembly).add(&place.path, entries);
+            self.push_rows(&place.path, rows)?;
             self.build(hand, complete)?;
         }
         Ok(())
