@@ -12,6 +12,7 @@
 //!
 //! Deliberately absent: caching, retrying, and any knowledge of repositories.
 
+mod block;
 #[cfg(test)]
 mod conformance;
 mod faulty;
@@ -26,6 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use crate::clock::Time;
+pub use block::{BLOCK, Block, write_long};
 pub use faulty::{Counts, Fault, FaultyDisk};
 pub use memory::{Limits, MemoryDisk, Survival, TreeEntry};
 pub use os::OsDisk;
@@ -355,8 +357,8 @@ impl fmt::Debug for Bytes {
 
 /// Reads a whole file of at most `limit` bytes; a longer one is `InvalidData`.
 pub fn read_all(dir: &dyn Dir, path: &[u8], limit: u64) -> io::Result<Vec<u8>> {
-    let file = dir.open(path)?;
-    let size = file.stat()?.size;
+    let (file, stat) = dir.open_with_stat(path)?;
+    let size = stat.size;
     if size > limit {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,

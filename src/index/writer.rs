@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use super::current::{Error, Place};
 use super::entry::{Base, Tracked};
@@ -21,6 +22,8 @@ use crate::path::RepoPath;
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 20;
+/// A longer run is made durable while other work goes on.
+const LONG: u64 = 16 << 20;
 
 /// Writes a new index from its first entry to its last.
 #[derive(Debug)]
@@ -62,6 +65,12 @@ impl IndexWriter {
             }
         }
         Ok(())
+    }
+
+    /// Says that all entries are there. If there are very many, what was written is made durable
+    /// while other work goes on, so that [`finish`](Self::finish) need not wait for it.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        Ok(self.run.settle()?)
     }
 
     /// Makes this the index, describing `base`, durably; unless somebody has changed the index
@@ -141,6 +150,8 @@ pub(super) struct RunWriter {
     node: NodeBuilder,
     root: NodeBuilder,
     total_rows: u64,
+    /// Syncs what was written so far.
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl RunWriter {
@@ -160,6 +171,7 @@ impl RunWriter {
             node: NodeBuilder::default(),
             root: NodeBuilder::default(),
             total_rows: 0,
+            syncing: None,
         })
     }
 
@@ -270,9 +282,22 @@ impl RunWriter {
         Ok(())
     }
 
+    fn settle(&mut self) -> io::Result<()> {
+        if self.buffer_begin >= LONG {
+            self.flush()?;
+            let file = Arc::clone(&self.file);
+            self.syncing = Some(std::thread::spawn(move || file.sync()));
+        }
+        Ok(())
+    }
+
     /// Completes the file, makes it durable and tells its name.
-    pub(super) fn finish(self) -> io::Result<Vec<u8>> {
+    pub(super) fn finish(mut self) -> io::Result<Vec<u8>> {
+        let syncing = self.syncing.take();
         let (file, unnamed) = self.complete()?;
+        if let Some(syncing) = syncing {
+            syncing.join().map_err(|_| io::Error::other("a thread died"))??;
+        }
         file.sync()?;
         unnamed.dir.sync()?;
         Ok(unnamed.keep())

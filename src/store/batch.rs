@@ -288,8 +288,8 @@ impl<'s> Batch<'s> {
         let lookup = self.store.lookup();
         let Some(place) = lookup.find(&self.store.state(), kind, id) else { return false };
         let mut relied = locked(&self.relied);
-        if !relied.contains(&place.pack) {
-            relied.insert(place.pack);
+        if !relied.contains(&*place.pack) {
+            relied.insert(place.pack.to_string());
         }
         true
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::disk::FileRef;
 
 use super::Class;
+use super::pack::PackName;
 
 /// How many bytes of opened frames of metadata are kept: walks through history come back to them.
 const KEEP_METADATA: usize = 64 << 20;
@@ -83,7 +84,9 @@ type Key = (usize, u32);
 
 #[derive(Debug, Default)]
 struct Cache {
-    packs: HashMap<String, usize>,
+    /// The one that was used last: mostly it is wanted again at once.
+    last: Option<(PackName, u32, Arc<Frame>)>,
+    packs: HashMap<PackName, usize>,
     frames: HashMap<Key, (Arc<Frame>, u64)>,
     /// When each was used.
     used: BTreeMap<u64, Key>,
@@ -126,25 +129,30 @@ impl Frames {
         }
     }
 
-    pub(super) fn get(&self, class: Class, pack: &str, frame: u32) -> Option<Arc<Frame>> {
+    pub(super) fn get(&self, class: Class, pack: PackName, number: u32) -> Option<Arc<Frame>> {
         let mut cache = self.cache(class).0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (*cache.packs.get(pack)?, frame);
+        if let Some((last_pack, last, frame)) = &cache.last
+            && (*last_pack, *last) == (pack, number)
+        {
+            return Some(frame.clone());
+        }
+        let key = (*cache.packs.get(&pack)?, number);
         let (frame, before) = cache.frames.get(&key).cloned()?;
         let now = cache.touch(key, Some(before));
         cache.frames.insert(key, (frame.clone(), now));
+        cache.last = Some((pack, number, frame.clone()));
         Some(frame)
     }
 
-    pub(super) fn put(&self, class: Class, pack: &str, number: u32, frame: Arc<Frame>) {
+    pub(super) fn put(&self, class: Class, pack: PackName, number: u32, frame: Arc<Frame>) {
         let mut thrown_away = Vec::new();
         let (cache, most) = self.cache(class);
         let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
         let next = cache.packs.len();
-        let pack = match cache.packs.get(pack) {
-            Some(&known) => known,
-            None => *cache.packs.entry(pack.to_owned()).or_insert(next),
-        };
-        let key = (pack, number);
+        let key = (*cache.packs.entry(pack).or_insert(next), number);
+        if let Some((.., last)) = cache.last.replace((pack, number, frame.clone())) {
+            thrown_away.push(last);
+        }
         cache.bytes += frame.len();
         let before = cache.frames.get(&key).map(|(_, before)| *before);
         let now = cache.touch(key, before);
@@ -188,30 +196,35 @@ impl Frames {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::store::pack::NAME;
+
+    fn pack(number: u8) -> PackName {
+        PackName::new(&[number; NAME]).unwrap()
+    }
 
     fn put(frames: &Frames, class: Class, number: u32) {
         let mut buffer = frames.buffer(1 << 20);
         buffer.clear();
         buffer.resize(1 << 20, number as u8);
-        frames.put(class, "pack", number, frames.frame(buffer));
+        frames.put(class, pack(1), number, frames.frame(buffer));
     }
 
     #[test]
     fn what_was_used_last_stays_and_no_more_is_kept_than_may_be() {
         for (class, most) in [(Class::Meta, 64), (Class::Near, 6), (Class::Data, 6)] {
             let frames = Frames::default();
-            let get = |number| frames.get(class, "pack", number);
+            let get = |number| frames.get(class, pack(1), number);
             for number in 0..=most {
                 put(&frames, class, number);
                 assert!(get(0).is_some(), "used all the time");
             }
             assert!(get(1).is_none());
             assert_eq!(get(2).unwrap()[..2], [2, 2]);
-            assert!(frames.get(class, "other", 2).is_none());
+            assert!(frames.get(class, pack(2), 2).is_none());
             let kept = (0..=most).filter_map(get).count();
             assert_eq!(kept, most as usize);
             frames.forget();
-            assert!(frames.get(class, "pack", 2).is_none());
+            assert!(frames.get(class, pack(1), 2).is_none());
         }
     }
 
@@ -222,7 +235,7 @@ mod tests {
         buffer.push(7);
         let place = buffer.as_ptr();
         let frame = frames.frame(buffer);
-        frames.put(Class::Data, "pack", 0, frame.clone());
+        frames.put(Class::Data, pack(1), 0, frame.clone());
         frames.forget();
         let other = frames.buffer(100_000);
         assert_ne!(other.as_ptr(), place, "it is still read");

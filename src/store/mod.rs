@@ -50,7 +50,7 @@ pub use identity::Identity;
 pub use journal::{Effect, Move, PackInfo, Record, Slot, State, Target};
 pub use lookup::{Lookup, Place};
 pub use lost::Lost;
-pub use pack::{Class, Level};
+pub use pack::{Class, Level, PackName};
 pub use publish::{Publication, RefEdit};
 pub use read::{Content, content_kind};
 pub use repack::{Extent, Placed, Plan as RepackPlan, Rank, Repack, Rewritten};

@@ -64,7 +64,7 @@ impl Store {
                 match self.read_place(kind, id, &place) {
                     Ok(content) => return Ok(Some(content)),
                     Err(Failure::NoPack) => {}
-                    Err(Failure::Corrupt) => corrupt = Some(place.pack.clone()),
+                    Err(Failure::Corrupt) => corrupt = Some(place.pack.to_string()),
                     Err(Failure::Io(error)) => return Err(error),
                 }
             }
@@ -105,7 +105,7 @@ impl Store {
     fn read_place(&self, kind: Kind, id: &Id, place: &Place) -> Result<Content, Failure> {
         let start = place.offset as usize;
         let end = start.saturating_add(place.length as usize);
-        let known = self.frames.get(place.class, &place.pack, place.frame);
+        let known = self.frames.get(place.class, place.pack, place.frame);
         let frame = match known {
             Some(frame) if frame.len() >= end => frame,
             known => {
@@ -115,7 +115,7 @@ impl Store {
                 // A piece of content that has a frame of its own is rarely wanted twice.
                 let is_alone = kind == Kind::Chunk && place.length == place.raw;
                 if !is_alone {
-                    self.frames.put(place.class, &place.pack, place.frame, opened.clone());
+                    self.frames.put(place.class, place.pack, place.frame, opened.clone());
                 }
                 opened
             }
@@ -132,7 +132,7 @@ impl Store {
             Ok(content) => Ok(T::from_bytes(&content)?),
             Err(Failure::NoPack) => Err(Error::Missing { kind: T::KIND, id: *id }),
             Err(Failure::Corrupt) => {
-                Err(Error::Corrupt { kind: T::KIND, id: *id, pack: place.pack.clone() })
+                Err(Error::Corrupt { kind: T::KIND, id: *id, pack: place.pack.to_string() })
             }
             Err(Failure::Io(error)) => Err(error),
         }

@@ -104,7 +104,7 @@ impl Store {
         room: &mut Room,
     ) -> Result<Vec<usize>, Error> {
         let Some((first, _)) = objects.first() else { return Ok(Vec::new()) };
-        let kept = self.frames.get(first.class, &first.pack, first.frame);
+        let kept = self.frames.get(first.class, first.pack, first.frame);
         let frame = match &kept {
             Some(frame) => Some(&frame[..]),
             None => self.open_as_far(objects, room),

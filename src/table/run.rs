@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 use std::io;
 use std::ops::Range;
 
-use crate::disk::{Bytes, Dir};
+use crate::disk::{Bytes, Dir, write_long};
 use crate::hash::{self, compare_hashes};
 
 const MAGIC: [u8; 8] = *b"ANNLRUN1";
@@ -147,8 +147,11 @@ impl SortedRun {
     /// whenever it is opened.
     pub fn write(&self, dir: &dyn Dir, path: &str) -> io::Result<()> {
         let file = dir.create(path.as_bytes(), 0o444)?;
-        file.write_at(&self.bytes, 0)?;
-        if self.bytes.len() - self.rows > VERIFY_UP_TO { file.sync() } else { Ok(()) }
+        if self.bytes.len() - self.rows <= VERIFY_UP_TO {
+            return file.write_at(&self.bytes, 0);
+        }
+        write_long(&*file, &self.bytes)?;
+        file.sync()
     }
 
     /// Verifies the rows, whatever their size.
@@ -179,16 +182,19 @@ impl SortedRun {
 
     /// The first row whose key is not below `key`.
     pub fn lower_bound(&self, key: &[u8; KEY]) -> usize {
-        let at = self.fanout.start + slot(key, self.fanout_bits) * 4;
+        // Whoever holds the bytes is asked for them once.
+        let bytes = &self.bytes[..];
+        let (fanout, rows) = (&bytes[self.fanout.clone()], &bytes[self.rows..]);
+        let at = slot(key, self.fanout_bits) * 4;
         let bound = |at: usize| {
             let mut four = [0; 4];
-            four.copy_from_slice(&self.bytes[at..at + 4]);
+            four.copy_from_slice(&fanout[at..at + 4]);
             (u32::from_le_bytes(four) as usize).min(self.count)
         };
         let (mut low, mut high) = (bound(at), bound(at + 4));
         let is_below = |index: usize| {
-            let found = self.row(index).first_chunk().map(|found| compare_hashes(found, key));
-            found == Some(Ordering::Less)
+            let found = rows[index * self.row_bytes..].first_chunk();
+            found.map(|found| compare_hashes(found, key)) == Some(Ordering::Less)
         };
         // Keys are hashes, so the next bits tell about where it is: the search begins there, in
         // steps that grow, and mostly ends within a cache line or two.
@@ -234,9 +240,8 @@ impl SortedRun {
 
     /// The rows of this key.
     pub fn find<'a>(&'a self, key: &'a [u8; KEY]) -> impl Iterator<Item = &'a [u8]> {
-        (self.lower_bound(key)..self.count)
-            .map(|index| self.row(index))
-            .take_while(move |row| row[..KEY] == key[..])
+        let rows = &self.bytes[self.rows + self.lower_bound(key) * self.row_bytes..];
+        rows.chunks_exact(self.row_bytes).take_while(move |row| row[..KEY] == key[..])
     }
 }
 

@@ -16,7 +16,7 @@ use crate::hash::{Id, Kind};
 use crate::object::{Node, Source, What};
 use crate::path::Pathspec;
 use crate::progress::Monitor;
-use crate::store::{self, read_content};
+use crate::store::{self, PackName, read_content};
 
 use super::{Exporter, is_reserved};
 
@@ -39,7 +39,7 @@ impl Exporter<'_> {
         let mut wanted = self.wanted(trees)?;
         let mut absent: BTreeSet<Vec<u8>> = BTreeSet::new();
         let (lookup, state) = (self.store.lookup(), self.store.state());
-        let mut packs: BTreeMap<String, u32> = BTreeMap::new();
+        let mut packs: BTreeMap<PackName, u32> = BTreeMap::new();
         let mut order: Vec<(Vec<Spot>, Wanted)> = Vec::new();
         for one in wanted.drain(..) {
             // Versions that share their first chunks are told apart by those after.

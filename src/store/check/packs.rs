@@ -191,7 +191,7 @@ impl Check<'_, '_> {
                 let Some(kind) = Kind::from_number(row.kind) else { return false };
                 let found = agrees
                     && self.lookup.find_all(self.state, kind, &row.id).any(|place| {
-                        place.pack == info.name
+                        *place.pack == *info.name
                             && (place.frame, place.frame_offset) == (number, frame_offset)
                             && (place.stored, place.raw) == (frame.stored, frame.raw)
                             && place.form == frame.form
@@ -272,7 +272,7 @@ impl Packs {
         let state = store.state();
         let lookup = store.lookup();
         let place =
-            lookup.find_all(&state, kind, id).find(|place| !self.broken.contains(&place.pack));
+            lookup.find_all(&state, kind, id).find(|place| !self.broken.contains(&*place.pack));
         place.map(|place| place.length)
     }
 }

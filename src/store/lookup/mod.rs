@@ -129,12 +129,6 @@ impl Lookup {
         self.runs.iter().map(|run| run.len()).sum()
     }
 
-    /// The shortest prefix of at least `shortest` digits that only this id has.
-    pub fn unique_digits(&self, id: &Id, shortest: usize) -> usize {
-        let longest = self.runs.iter().map(|run| run.common_digits(id)).max().unwrap_or(0);
-        (longest + 1).clamp(shortest, 64)
-    }
-
     /// Calls `each` with every object of the store's packs; one that is in several comes several
     /// times.
     pub fn each(&self, state: &State, each: &mut dyn FnMut(Kind, Id)) {

@@ -6,14 +6,14 @@ use crate::disk::Dir;
 use crate::hash::{Id, Kind, Prefix, compare_hashes};
 use crate::table::{RunBuilder, SortedRun};
 
-use super::super::pack::{Class, Form, FrameRow, HEADER_BYTES, PackTable};
+use super::super::pack::{Class, Form, FrameRow, HEADER_BYTES, NAME, PackName, PackTable};
 
 /// A row: id 32, pack 4, kind and frame 4, offset 4, length 4; numbers little-endian.
 const ROW: usize = 48;
 /// The number that stands in a row for a content id in place of a kind.
 const CONTENT: u32 = 15;
 /// A pack: name 41, class 1, first frame 4, frames 4.
-const PACK: usize = 50;
+const PACK: usize = NAME + 9;
 /// A frame: offset 8, stored 4, raw 4 with the form in the highest bit.
 const FRAME: usize = 16;
 const ZSTD: u32 = 1 << 31;
@@ -22,7 +22,7 @@ const ZSTD: u32 = 1 << 31;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The pack's name.
-    pub pack: String,
+    pub pack: PackName,
     /// The pack's class.
     pub class: Class,
     /// The object's kind; `None` if the id asked for is a content id and the place is that of its
@@ -67,6 +67,10 @@ pub struct Indexed {
 impl Indexed {
     /// Where an object is in this pack, found by looking at one after the other.
     pub fn find(&self, kind: Kind, id: &Id) -> Option<Place> {
+        // Packs of content hold chunks and lists of them, and very many.
+        if self.class != Class::Meta && !matches!(kind, Kind::Chunk | Kind::List) {
+            return None;
+        }
         let mut frame_offset = HEADER_BYTES;
         let mut objects = self.table.objects.iter();
         for (number, frame) in self.table.frames.iter().enumerate() {
@@ -74,7 +78,7 @@ impl Indexed {
             for row in objects.by_ref().take(frame.objects as usize) {
                 if row.id == *id && row.kind == kind.number() {
                     return Some(Place {
-                        pack: self.name.clone(),
+                        pack: PackName::new(self.name.as_bytes())?,
                         class: self.class,
                         kind: Some(kind),
                         frame: u32::try_from(number).ok()?,
@@ -109,17 +113,17 @@ impl<'a> PackRow<'a> {
     /// Its name.
     pub fn name(self) -> &'a str {
         // Checked when the run was opened.
-        std::str::from_utf8(&self.0[..41]).unwrap_or_default()
+        std::str::from_utf8(&self.0[..NAME]).unwrap_or_default()
     }
 
     /// Its class.
     pub fn class(self) -> Class {
-        let class = Class::ALL.into_iter().find(|class| class.number() == self.0[41]);
+        let class = Class::ALL.into_iter().find(|class| class.number() == self.0[NAME]);
         class.unwrap_or(Class::Meta)
     }
 
     fn frames(self) -> (u32, u32) {
-        (number(self.0, 42), number(self.0, 46))
+        (number(self.0, NAME + 1), number(self.0, NAME + 5))
     }
 }
 
@@ -158,51 +162,11 @@ impl PackRun {
     /// Builds a run in memory; `None` only if the parts do not fit together.
     pub fn build(packs: Vec<Indexed>) -> Option<Self> {
         let mut extra = Extra::default();
-        let count = |pack: &Indexed| pack.table.objects.len() + pack.contents.len();
-        let mut rows: Vec<[u8; ROW]> = Vec::with_capacity(packs.iter().map(count).sum());
-        // Each table goes as soon as its rows are there.
-        for (index, pack) in packs.into_iter().enumerate() {
-            let index = u32::try_from(index).ok()?;
-            let mut frames = Vec::with_capacity(pack.table.frames.len() * FRAME);
-            let mut offset = HEADER_BYTES;
-            let mut objects = pack.table.objects.iter();
-            let mut manifests: Vec<(Id, [u8; ROW])> = Vec::new();
-            for (frame_number, frame) in pack.table.frames.iter().enumerate() {
-                let form = if frame.form == Form::Zstd { ZSTD } else { 0 };
-                frames.extend_from_slice(&offset.to_le_bytes());
-                frames.extend_from_slice(&frame.stored.to_le_bytes());
-                frames.extend_from_slice(&(frame.raw | form).to_le_bytes());
-                offset += u64::from(frame.stored);
-                let mut within = 0u32;
-                for object in objects.by_ref().take(frame.objects as usize) {
-                    let mut row = [0; ROW];
-                    row[..32].copy_from_slice(object.id.as_bytes());
-                    row[32..36].copy_from_slice(&index.to_le_bytes());
-                    let frame_number = u32::try_from(frame_number).ok()?;
-                    let kind = u32::from(object.kind) << 28 | frame_number;
-                    row[36..40].copy_from_slice(&kind.to_le_bytes());
-                    row[40..44].copy_from_slice(&within.to_le_bytes());
-                    row[44..48].copy_from_slice(&object.length.to_le_bytes());
-                    within += object.length;
-                    if object.kind == Kind::Manifest.number() && !pack.contents.is_empty() {
-                        manifests.push((object.id, row));
-                    }
-                    rows.push(row);
-                }
-            }
-            manifests.sort_unstable_by_key(|(id, _)| *id);
-            for (content, manifest) in &pack.contents {
-                if let Ok(at) = manifests.binary_search_by_key(manifest, |(id, _)| *id) {
-                    let mut row = manifests[at].1;
-                    row[..32].copy_from_slice(content.as_bytes());
-                    let frame = number(&row, 36) & ((1 << 28) - 1) | CONTENT << 28;
-                    row[36..40].copy_from_slice(&frame.to_le_bytes());
-                    rows.push(row);
-                }
-            }
-            extra.push_pack(&pack.name, pack.class, &frames);
+        for pack in &packs {
+            extra.push_pack(&pack.name, pack.class, &frames_of(pack));
         }
-        sort(&mut rows);
+        let count = packs.iter().map(|pack| pack.table.objects.len()).sum();
+        let rows = sorted_rows(packs, shares(count))?;
         let builder = RunBuilder::of_rows(ROW, rows.into_flattened());
         Self::open(SortedRun::from_builder(builder, &extra.finish())?)
     }
@@ -220,7 +184,7 @@ impl PackRun {
         for pack in opened.packs() {
             let (first, count) = pack.frames();
             let end = (first as usize).checked_add(count as usize)?;
-            if end > frames / FRAME || !pack.0[..41].is_ascii() {
+            if end > frames / FRAME || PackName::new(&pack.0[..NAME]).is_none() {
                 return None;
             }
         }
@@ -331,24 +295,6 @@ impl PackRun {
         }
     }
 
-    /// How many leading digits the most similar other id shares with this one.
-    pub fn common_digits(&self, id: &Id) -> usize {
-        let at = self.run.lower_bound(id.as_bytes());
-        let mut longest = 0;
-        let first = at.saturating_sub(1);
-        for index in first..self.run.len() {
-            let other = id_of(self.run.row(index));
-            if other == *id {
-                continue;
-            }
-            longest = longest.max(common(id, &other));
-            if index > at {
-                break;
-            }
-        }
-        longest
-    }
-
     fn pack(&self, index: u32) -> Option<PackRow<'_>> {
         self.packs().nth(index as usize)
     }
@@ -372,7 +318,7 @@ impl PackRun {
         offset.copy_from_slice(&bytes[..8]);
         let raw = number(bytes, 12);
         Some(Place {
-            pack: pack.name().to_owned(),
+            pack: PackName::new(&pack.0[..NAME])?,
             class: pack.class(),
             kind: if kind == CONTENT { None } else { Some(Kind::from_number(kind as u8)?) },
             frame,
@@ -386,39 +332,110 @@ impl PackRun {
     }
 }
 
-/// Sorts rows by their bytes. Ids are spread evenly, so of very many each thread takes those that
-/// begin with its share of the numbers.
-fn sort(rows: &mut [[u8; ROW]]) {
-    if rows.len() < SHARED_FROM {
-        rows.sort_unstable_by(compare_hashes);
-        return;
+/// The frames of a pack as they stand beside the rows.
+fn frames_of(pack: &Indexed) -> Vec<u8> {
+    let mut frames = Vec::with_capacity(pack.table.frames.len() * FRAME);
+    let mut offset = HEADER_BYTES;
+    for frame in &pack.table.frames {
+        let form = if frame.form == Form::Zstd { ZSTD } else { 0 };
+        frames.extend_from_slice(&offset.to_le_bytes());
+        frames.extend_from_slice(&frame.stored.to_le_bytes());
+        frames.extend_from_slice(&(frame.raw | form).to_le_bytes());
+        offset += u64::from(frame.stored);
     }
-    let (low, high) = divide(rows);
-    std::thread::scope(|scope| {
-        scope.spawn(|| low.sort_unstable_by(compare_hashes));
-        high.sort_unstable_by(compare_hashes);
-    });
+    frames
 }
 
-/// From so many rows on, two threads sort them.
+/// From so many rows on, several threads make them.
 const SHARED_FROM: usize = 65_536;
+/// Each looks through all tables, so they are not very many.
+const MOST_SHARES: usize = 8;
 
-/// Brings the rows whose first bit is not set to the front; returns both parts.
-fn divide(rows: &mut [[u8; ROW]]) -> (&mut [[u8; ROW]], &mut [[u8; ROW]]) {
-    let is_low = |row: &[u8; ROW]| row[0] < 0x80;
-    let (mut front, mut back) = (0, rows.len());
-    loop {
-        while front < back && is_low(&rows[front]) {
-            front += 1;
-        }
-        while front < back && !is_low(&rows[back - 1]) {
-            back -= 1;
-        }
-        if front == back {
-            return rows.split_at_mut(front);
-        }
-        rows.swap(front, back - 1);
+/// In so many shares this many rows are made.
+fn shares(rows: usize) -> usize {
+    if rows < SHARED_FROM {
+        return 1;
     }
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_SHARES)
+}
+
+/// The rows of packs, sorted by their bytes. Ids are spread evenly: each thread takes those that
+/// begin with its share of the numbers.
+fn sorted_rows(packs: Vec<Indexed>, shares: usize) -> Option<Vec<[u8; ROW]>> {
+    let count: usize =
+        packs.iter().map(|pack| pack.table.objects.len() + pack.contents.len()).sum();
+    let mut rows = Vec::with_capacity(count);
+    let packs_of = &packs;
+    let share = |number: usize, rows: &mut Vec<[u8; ROW]>| {
+        let is_mine = |id: &Id| usize::from(id.as_bytes()[0]) * shares / 256 == number;
+        push_rows(packs_of, &is_mine, rows)?;
+        rows.sort_unstable_by(compare_hashes);
+        Some(())
+    };
+    let others = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..shares)
+            .map(|number| {
+                scope.spawn(move || {
+                    let mut rows = Vec::with_capacity(count / shares + count / 64);
+                    share(number, &mut rows).map(|()| rows)
+                })
+            })
+            .collect();
+        share(0, &mut rows)?;
+        others.into_iter().map(|other| other.join().ok().flatten()).collect::<Option<Vec<_>>>()
+    })?;
+    drop(packs);
+    others.into_iter().for_each(|others| rows.extend(others));
+    Some(rows)
+}
+
+/// Appends the rows of those ids that are meant.
+fn push_rows(
+    packs: &[Indexed],
+    is_meant: &dyn Fn(&Id) -> bool,
+    rows: &mut Vec<[u8; ROW]>,
+) -> Option<()> {
+    for (index, pack) in packs.iter().enumerate() {
+        let index = u32::try_from(index).ok()?;
+        let mut objects = pack.table.objects.iter();
+        let mut manifests: Vec<(Id, [u8; ROW])> = Vec::new();
+        for (frame_number, frame) in pack.table.frames.iter().enumerate() {
+            let mut within = 0u32;
+            let frame_number = u32::try_from(frame_number).ok()?;
+            for object in objects.by_ref().take(frame.objects as usize) {
+                let has_content =
+                    object.kind == Kind::Manifest.number() && !pack.contents.is_empty();
+                let is_meant = is_meant(&object.id);
+                if is_meant || has_content {
+                    let mut row = [0; ROW];
+                    row[..32].copy_from_slice(object.id.as_bytes());
+                    row[32..36].copy_from_slice(&index.to_le_bytes());
+                    let kind = u32::from(object.kind) << 28 | frame_number;
+                    row[36..40].copy_from_slice(&kind.to_le_bytes());
+                    row[40..44].copy_from_slice(&within.to_le_bytes());
+                    row[44..48].copy_from_slice(&object.length.to_le_bytes());
+                    if has_content {
+                        manifests.push((object.id, row));
+                    }
+                    if is_meant {
+                        rows.push(row);
+                    }
+                }
+                within += object.length;
+            }
+        }
+        manifests.sort_unstable_by_key(|(id, _)| *id);
+        for (content, manifest) in pack.contents.iter().filter(|(content, _)| is_meant(content)) {
+            if let Ok(at) = manifests.binary_search_by_key(manifest, |(id, _)| *id) {
+                let mut row = manifests[at].1;
+                row[..32].copy_from_slice(content.as_bytes());
+                let frame = number(&row, 36) & ((1 << 28) - 1) | CONTENT << 28;
+                row[36..40].copy_from_slice(&frame.to_le_bytes());
+                rows.push(row);
+            }
+        }
+    }
+    Some(())
 }
 
 fn id_of(row: &[u8]) -> Id {
@@ -427,52 +444,62 @@ fn id_of(row: &[u8]) -> Id {
     Id::from_bytes(id)
 }
 
-fn common(a: &Id, b: &Id) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    match a.iter().zip(b).position(|(a, b)| a != b) {
-        None => 64,
-        Some(at) => at * 2 + usize::from((a[at] ^ b[at]) < 16),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::{Random as _, SeededRandom};
-    use proptest::prelude::*;
+    use crate::store::pack::ObjectRow;
 
-    proptest! {
-        #[test]
-        fn rows_are_divided_by_their_first_bit(firsts in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let mut rows: Vec<[u8; ROW]> = firsts.iter().map(|&first| [first; ROW]).collect();
-            let (low, high) = divide(&mut rows);
-            prop_assert!(low.iter().all(|row| row[0] < 0x80));
-            prop_assert!(high.iter().all(|row| row[0] >= 0x80));
-            let mut found: Vec<u8> = rows.iter().map(|row| row[0]).collect();
-            let mut firsts = firsts;
-            found.sort_unstable();
-            firsts.sort_unstable();
-            prop_assert_eq!(found, firsts);
+    fn pack(name: u8, kind: Kind, lengths: &[u32], random: &SeededRandom) -> Indexed {
+        let mut pack = Indexed {
+            name: format!("{name:041}"),
+            class: Class::Meta,
+            table: PackTable::default(),
+            contents: Vec::new(),
+        };
+        for (at, &length) in lengths.iter().enumerate() {
+            let id =
+                Id::from_bytes([random.sixteen(), random.sixteen()].concat().try_into().unwrap());
+            pack.table.objects.push(ObjectRow { kind: kind.number(), id, length });
+            if at.is_multiple_of(7) {
+                let (form, objects) = (Form::Zstd, 0);
+                pack.table.frames.push(FrameRow { form, stored: length, raw: length, objects });
+            }
+            pack.table.frames.last_mut().unwrap().objects += 1;
+            if kind == Kind::Manifest {
+                let content = [random.sixteen(), random.sixteen()].concat().try_into().unwrap();
+                pack.contents.push((Id::from_bytes(content), id));
+            }
         }
+        pack
     }
 
     #[test]
-    fn very_many_rows_are_sorted_as_few_are() {
+    fn rows_are_the_same_however_many_make_them() {
         let random = SeededRandom::new(3);
-        let mut rows: Vec<[u8; ROW]> = Vec::new();
-        for index in 0..SHARED_FROM + 1_000 {
-            let mut row = [0; ROW];
-            row[..16].copy_from_slice(&random.sixteen());
-            if index % 3 == 0 {
-                // Ids that begin alike.
-                let first = row[0];
-                row[..8].fill(first);
-            }
-            rows.push(row);
+        let lengths: Vec<u32> = (1..1_000).collect();
+        let packs = [
+            pack(1, Kind::Chunk, &lengths, &random),
+            pack(2, Kind::Manifest, &lengths[..300], &random),
+            pack(3, Kind::Tree, &[], &random),
+            pack(4, Kind::Tree, &lengths[..1], &random),
+        ];
+        let alone = sorted_rows(packs.to_vec(), 1).unwrap();
+        assert_eq!(alone.len(), 999 + 2 * 300 + 1);
+        assert!(alone.is_sorted());
+        for shares in [2, 3, MOST_SHARES] {
+            assert!(sorted_rows(packs.to_vec(), shares).unwrap() == alone);
         }
-        let mut expected = rows.clone();
-        expected.sort();
-        sort(&mut rows);
-        assert!(rows == expected);
+        let run = PackRun::build(packs.to_vec()).unwrap();
+        for pack in &packs {
+            for row in &pack.table.objects {
+                let kind = Kind::from_number(row.kind).unwrap();
+                assert_eq!(run.find(&row.id).next(), pack.find(kind, &row.id));
+            }
+            for (content, manifest) in &pack.contents {
+                let [found, meant] = [content, manifest].map(|id| run.find(id).next().unwrap());
+                assert_eq!(Place { kind: None, ..meant }, found);
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@
 //! there. An archive is a pack whose frames may be longer: for content that is rarely read.
 
 pub(crate) mod frame;
+mod name;
 mod reader;
 mod stream;
 mod writer;
@@ -21,6 +22,7 @@ use crate::hash::{Id, Kind};
 use crate::object::{MOST_OBJECTS, Table, TableRow};
 
 pub use frame::{Frame, FrameBuilder, Level, MOST_ARCHIVE_FRAME_BYTES, MOST_FRAME_BYTES};
+pub use name::{NAME, PackName};
 pub use reader::{Outcome, PackReader, check_pack, read_table};
 pub use stream::Blocks;
 pub use writer::{PackWriter, Written};

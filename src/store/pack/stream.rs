@@ -9,11 +9,9 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::disk::{DIRECT_STEP, FileRef};
+use crate::disk::{Block, FileRef};
 use crate::hash::{ContentHasher, Id};
 
-/// How many bytes are written at once.
-const BLOCK: usize = 2 << 20;
 /// So many blocks may wait to be written: content that does not compress comes in bursts.
 const WAITING: usize = 3;
 
@@ -140,41 +138,11 @@ impl Others {
     }
 }
 
-/// Bytes that begin at a multiple of [`DIRECT_STEP`] in memory.
-#[derive(Debug, Default)]
-pub(super) struct Block {
-    /// Never grows beyond what it was made with, so it stays where it is.
-    memory: Vec<u8>,
-    start: usize,
-}
-
-impl Block {
-    /// Takes what fits and returns the rest.
-    fn fill<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        if self.memory.capacity() == 0 {
-            self.memory.reserve_exact(BLOCK + DIRECT_STEP);
-            self.start = self.memory.as_ptr().addr().wrapping_neg() % DIRECT_STEP;
-            self.memory.resize(self.start, 0);
-        }
-        let (now, later) = bytes.split_at(bytes.len().min(BLOCK - self.filled().len()));
-        self.memory.extend_from_slice(now);
-        later
-    }
-
-    fn filled(&self) -> &[u8] {
-        &self.memory[self.start..]
-    }
-
-    fn clear(&mut self) {
-        self.memory.truncate(self.start);
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::disk::{Disk, MemoryDisk, OsDisk, read_all};
+    use crate::disk::{BLOCK, Disk, MemoryDisk, OsDisk, read_all};
 
     #[test]
     fn what_is_written_is_what_came_however_it_was_cut() {

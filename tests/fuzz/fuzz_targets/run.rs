@@ -25,9 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some(run) = SortedRun::open(Bytes::new(run)).and_then(PackRun::open) else { return };
     run.each(|id, _, _| {
         let _ = run.find(&id).count();
-        let _ = run.common_digits(&id);
     });
-    let _ = run.common_digits(&hash(b""));
     let prefix = Prefix::parse("0000").expect("four digits");
     run.prefixed(&prefix, |_, _| {});
     let _ = PackRun::merge(&run, &run, |pack| !pack.is_empty());
