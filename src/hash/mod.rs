@@ -232,7 +232,7 @@ impl Id {
 
     /// The first `digits` hexadecimal digits.
     pub fn short(&self, digits: usize) -> String {
-        let mut text = self.to_string();
+        let mut text = hex(&self.as_bytes()[..digits.div_ceil(2)]);
         text.truncate(digits);
         text
     }

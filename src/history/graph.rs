@@ -7,9 +7,10 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::BuildHasherDefault;
 use std::ops::Range;
 
-use crate::hash::{Id, IdMap};
+use crate::hash::{Id, IdHasher, IdMap};
 use crate::object::{Commit, Source};
 
 /// A commit's number in one graph, as long as that is open. Nothing follows from its size.
@@ -69,18 +70,37 @@ struct Known {
     commits: Vec<(Id, Option<Read>)>,
     parents: Vec<Number>,
     /// Decoded commits that nobody has taken yet.
-    kept: HashMap<Number, Commit>,
+    kept: HashMap<Number, Box<Commit>, BuildHasherDefault<IdHasher>>,
 }
 
-#[derive(Clone, Debug)]
+/// There are many of these: what is rarely asked for is read again.
+#[derive(Clone, Copy, Debug)]
 struct Read {
     seconds: i64,
-    tree: Id,
-    /// Where in the list of parents its own are.
-    parents: Range<usize>,
+    /// Where in the list of parents its own begin, and how many they are.
+    parents: (u32, u32),
 }
 
+impl Read {
+    fn parents(self) -> Range<usize> {
+        let (first, count) = self.parents;
+        first as usize..first as usize + count as usize
+    }
+}
+
+/// Room for so many commits is made at once where all of them will be walked.
+const ROOM: usize = 14_000;
+
 impl Known {
+    fn with_room() -> Self {
+        Self {
+            numbers: IdMap::with_capacity_and_hasher(ROOM, BuildHasherDefault::default()),
+            commits: Vec::with_capacity(ROOM),
+            parents: Vec::with_capacity(ROOM),
+            ..Self::default()
+        }
+    }
+
     fn number(&mut self, id: &Id) -> Number {
         let next = Number(u32::try_from(self.commits.len()).unwrap_or(u32::MAX));
         match self.numbers.entry(*id) {
@@ -101,13 +121,13 @@ impl<'s, S: Source> Commits<'s, S> {
 
     /// The same, for a walk whose commits are shown: what was decoded is kept until it is taken.
     pub fn keeping(source: &'s S) -> Self {
-        Self { keeps: true, ..Self::new(source) }
+        Self { source, known: RefCell::new(Known::with_room()), keeps: true }
     }
 
     /// The whole commit.
     pub fn take(&self, commit: Number) -> Result<Commit, S::Error> {
         let kept = self.known.borrow_mut().kept.remove(&commit);
-        kept.map_or_else(|| self.source.object(&self.id(commit)?), Ok)
+        kept.map_or_else(|| self.source.object(&self.id(commit)?), |kept| Ok(*kept))
     }
 
     /// Shows the whole commit and leaves it where it is.
@@ -120,7 +140,7 @@ impl<'s, S: Source> Commits<'s, S> {
 
     fn read(&self, number: Number) -> Result<Read, S::Error> {
         let id = match &self.known.borrow().commits[number.index()] {
-            (_, Some(read)) => return Ok(read.clone()),
+            (_, Some(read)) => return Ok(*read),
             (id, None) => *id,
         };
         let commit: Commit = self.source.object(&id)?;
@@ -130,11 +150,12 @@ impl<'s, S: Source> Commits<'s, S> {
             let parent = known.number(parent);
             known.parents.push(parent);
         }
-        let parents = start..known.parents.len();
-        let read = Read { seconds: commit.committer.seconds, tree: commit.tree, parents };
-        known.commits[number.index()].1 = Some(read.clone());
+        let place = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        let parents = (place(start), place(known.parents.len() - start));
+        let read = Read { seconds: commit.committer.seconds, parents };
+        known.commits[number.index()].1 = Some(read);
         if self.keeps {
-            known.kept.insert(number, commit);
+            known.kept.insert(number, Box::new(commit));
         }
         Ok(read)
     }
@@ -157,12 +178,12 @@ impl<S: Source> Graph for Commits<'_, S> {
 
     fn parents(&self, commit: Number, into: &mut Vec<Number>) -> Result<(), S::Error> {
         let read = self.read(commit)?;
-        into.extend_from_slice(&self.known.borrow().parents[read.parents]);
+        into.extend_from_slice(&self.known.borrow().parents[read.parents()]);
         Ok(())
     }
 
     fn tree(&self, commit: Number) -> Result<Id, S::Error> {
-        Ok(self.read(commit)?.tree)
+        self.with(commit, |commit| commit.tree)
     }
 }
 

@@ -92,9 +92,8 @@ impl<'c> Pretty<'c> {
         match &self.form {
             Form::Oneline => {
                 let shown = self.context.output().color.yellow(&id.short(8));
-                text.extend(format!("{shown}{} ", self.decoration(id)).bytes());
-                text.extend(commit.subject());
-                text.push(b'\n');
+                let (decoration, subject) = (self.decoration(id), commit.subject());
+                text = [shown.as_bytes(), decoration.as_bytes(), b" ", subject, b"\n"].concat();
             }
             Form::Pattern(pattern, ending) => {
                 self.expand(pattern, id, commit, &mut text);
@@ -165,6 +164,9 @@ impl<'c> Pretty<'c> {
 
     /// ` (HEAD -> main, tag: v1)`, or nothing.
     fn decoration(&self, id: &Id) -> String {
+        if !self.names.contains_key(id) {
+            return String::new();
+        }
         let color = self.context.output().color;
         match self.decorated(id, true) {
             names if names.is_empty() => String::new(),
