@@ -9,9 +9,11 @@ mod probe;
 pub mod record;
 pub mod scan;
 mod spelling;
+mod walker;
 
 pub use crate::store::{read_content, read_small};
-pub use apply::{Applied, Failed, Obstacles, Step, Target, Walker, apply, steps_between};
+pub use apply::{Applied, Failed, Obstacles, Step, Target, apply, steps_between};
 pub(crate) use apply::{holds_repository, is_of_repository};
 pub use probe::{FileClock, volume};
 pub use spelling::Spellings;
+pub use walker::Walker;

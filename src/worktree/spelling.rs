@@ -12,7 +12,7 @@ use crate::disk::{self, DirRef, Stat};
 use crate::index::Volume;
 use crate::path::RepoPath;
 
-use super::apply::Walker;
+use super::walker::Walker;
 
 /// Looks at the names of a working tree.
 #[derive(Debug)]

@@ -1,0 +1,99 @@
+//! Work on many paths, shared out to threads.
+//!
+//! Neighbours stay together: they are in the same directory, where two threads would wait for each
+//! other, and their contents are in the same frames. So each thread begins with a part of its own,
+//! and helps with those of others when it is through.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What one thread takes at a time: a few large files are shared out.
+const GROUP: usize = 64;
+
+/// A part that one thread begins with.
+struct Part {
+    next: AtomicUsize,
+    end: usize,
+}
+
+/// What one thread is given, bit by bit, until there is nothing left.
+pub(super) struct Share<'a, T> {
+    items: &'a [T],
+    parts: &'a [Part],
+    /// The part it takes from, counted from its own on.
+    at: usize,
+    own: usize,
+    group: usize,
+    taken: Range<usize>,
+}
+
+impl<'a, T> Iterator for Share<'a, T> {
+    type Item = &'a T;
+
+    fn next(&mut self) -> Option<&'a T> {
+        while self.taken.is_empty() {
+            let part = self.parts.get(self.at).map(|_| (self.own + self.at) % self.parts.len())?;
+            let Part { next, end } = &self.parts[part];
+            let start = next.fetch_add(self.group, Ordering::Relaxed);
+            if start < *end {
+                self.taken = start..(start + self.group).min(*end);
+            } else {
+                self.at += 1;
+            }
+        }
+        self.items.get(self.taken.next()?)
+    }
+}
+
+/// Has all items worked on: by the caller alone, or if there are as many as `least`, by as many
+/// threads as there are processors.
+pub(super) fn share_out<T: Sync>(items: &[T], least: usize, work: impl Fn(Share<'_, T>) + Sync) {
+    let threads = match items.len() < least {
+        true => 1,
+        false => std::thread::available_parallelism().map_or(1, usize::from).min(items.len()),
+    };
+    share_among(threads.max(1), items, &work);
+}
+
+fn share_among<T: Sync>(threads: usize, items: &[T], work: &(impl Fn(Share<'_, T>) + Sync)) {
+    let bound = |part: usize| items.len() * part / threads;
+    let part = |part| Part { next: AtomicUsize::new(bound(part)), end: bound(part + 1) };
+    let parts: Vec<Part> = (0..threads).map(part).collect();
+    let group = (items.len() / (threads * 8)).clamp(1, GROUP);
+    let share = |own| Share { items, parts: &parts, at: 0, own, group, taken: 0..0 };
+    std::thread::scope(|scope| {
+        for own in 1..threads {
+            let share = share(own);
+            scope.spawn(move || work(share));
+        }
+        work(share(0));
+    });
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn everything_is_given_once_whoever_stops() {
+        for (threads, count) in [(1, 0), (1, 100), (2, 1), (2, 2), (3, 1000), (7, 1001)] {
+            let items: Vec<usize> = (0..count).collect();
+            let (given, idle) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
+            share_among(threads, &items, &|share: Share<'_, usize>| {
+                // One of several does nothing at all.
+                if threads > 1 && idle.fetch_add(1, Ordering::SeqCst) == 0 {
+                    return;
+                }
+                for &item in share {
+                    given.lock().unwrap().push(item);
+                }
+            });
+            let mut given = given.into_inner().unwrap();
+            given.sort_unstable();
+            assert_eq!(given, items, "{threads}");
+        }
+    }
+}
