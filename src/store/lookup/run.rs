@@ -445,6 +445,7 @@ fn id_of(row: &[u8]) -> Id {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::clock::{Random as _, SeededRandom};
