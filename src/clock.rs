@@ -2,7 +2,9 @@
 //!
 //! Everything that asks for the time or for random bytes takes a [`Clock`] or a [`Random`], so that
 //! a test can fix both and replay any crash or race. Nothing here decides anything; in particular
-//! no decision is taken anywhere by comparing this clock with another machine's.
+//! no decision is taken anywhere by comparing this clock with another machine's, but for one: which
+//! of two clocks gave a file its time is found out where it matters how old that is (rule 22,
+//! `worktree::FileClock`).
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -39,10 +41,10 @@ impl Time {
         const SECOND: i128 = 1_000_000_000;
         let all = i128::from(self.nanoseconds).saturating_add(nanoseconds);
         let seconds = i128::from(self.seconds) + all.div_euclid(SECOND);
-        let most = if seconds < 0 { i64::MIN } else { i64::MAX };
-        Self {
-            seconds: i64::try_from(seconds).unwrap_or(most),
-            nanoseconds: all.rem_euclid(SECOND) as u32,
+        match i64::try_from(seconds) {
+            Ok(seconds) => Self { seconds, nanoseconds: all.rem_euclid(SECOND) as u32 },
+            Err(_) if seconds < 0 => Self::from_seconds(i64::MIN),
+            Err(_) => Self { seconds: i64::MAX, nanoseconds: 999_999_999 },
         }
     }
 }
@@ -200,5 +202,17 @@ mod tests {
         let time = Time::from(UNIX_EPOCH - Duration::from_nanos(1));
         assert_eq!(time, Time { seconds: -1, nanoseconds: 999_999_999 });
         assert_eq!(Time::default().since(time), 1);
+    }
+
+    #[test]
+    fn a_time_is_later_or_earlier_by_nanoseconds() {
+        let time = Time { seconds: 7, nanoseconds: 999_999_999 };
+        assert_eq!(time.later_by(1), Time::from_seconds(8));
+        assert_eq!(Time::from_seconds(8).later_by(-1), time);
+        assert_eq!(time.later_by(-8_000_000_000), Time { seconds: -1, nanoseconds: 999_999_999 });
+        assert_eq!(time.later_by(3_500_000_000).since(time), 3_500_000_000);
+        let last = Time { seconds: i64::MAX, nanoseconds: 999_999_999 };
+        assert_eq!((last.later_by(1), time.later_by(i128::MAX)), (last, last));
+        assert_eq!(time.later_by(i128::MIN), Time::from_seconds(i64::MIN));
     }
 }

@@ -355,6 +355,7 @@ impl Dir for FaultyDir {
     fn open_with_stat(&self, path: &[u8]) -> io::Result<(FileRef, Stat)> {
         self.meter.look(|counts| counts.opens += 1)?;
         let (file, stat) = self.inner.open_with_stat(path)?;
+        self.meter.state().counts.stats += 1;
         Ok((self.file(file), stat))
     }
 

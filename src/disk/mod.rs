@@ -153,7 +153,8 @@ pub trait Dir: Send + Sync + fmt::Debug {
 
     /// Opens a file for reading that was a regular one when the directory was looked at. It may
     /// have become something else since: what is read from it counts only if the opened file is
-    /// asked afterwards, and says what the directory said. Saves asking twice.
+    /// asked afterwards, and says what the directory said, or that it did not change since it was
+    /// opened. Saves asking twice.
     fn open_listed(&self, path: &[u8]) -> io::Result<FileRef> {
         self.open(path)
     }

@@ -182,6 +182,7 @@ impl<S: Source> Graph for Commits<'_, S> {
         Ok(())
     }
 
+    /// Decodes the commit again, unless it is kept.
     fn tree(&self, commit: Number) -> Result<Id, S::Error> {
         self.with(commit, |commit| commit.tree)
     }

@@ -20,10 +20,14 @@ fn two_steps(volume: &Volume) -> i128 {
     2 * i128::from(volume.clock_step_nanoseconds.max(volume.mtime_step_nanoseconds))
 }
 
-/// Whether a file was changed last before `moment`, by the file system's own clock: what was read
-/// of it since then is what is there now. `false` where that cannot be told.
+/// A time that is given may be some ticks of a clock old, and clocks are set: nothing is concluded
+/// from less than two seconds.
+const SETTLED_AFTER: i128 = 2_000_000_000;
+
+/// Whether a file was changed last well before `moment`, by the file system's own clock: what was
+/// read of it since then is what is there now. `false` where that cannot be told.
 pub fn is_settled(stat: &Stat, moment: Time, volume: &Volume) -> bool {
-    volume.real_ctime && moment.since(stat.ctime) > two_steps(volume)
+    volume.real_ctime && moment.since(stat.ctime) > SETTLED_AFTER.max(two_steps(volume))
 }
 
 /// A file's stat when its content was last known.
@@ -213,13 +217,13 @@ mod tests {
         let settled = |ctime: i64, volume: &Volume| {
             is_settled(&Stat { ctime: time(ctime), ..stat() }, time(0), volume)
         };
-        let step = STEP as i64;
-        assert!(settled(-2 * step - 1, &volume()));
-        assert!(!settled(-2 * step, &volume()) && !settled(0, &volume()));
-        assert!(!settled(1_000_000_000, &volume()));
-        assert!(!settled(-2 * step - 1, &Volume { real_ctime: false, ..volume() }));
-        let coarse = Volume { mtime_step_nanoseconds: 1_000_000_000, ..volume() };
-        assert!(!settled(-1_000_000_000, &coarse) && settled(-2_000_000_001, &coarse));
+        let seconds = 1_000_000_000;
+        assert!(settled(-2 * seconds - 1, &volume()));
+        assert!(!settled(-2 * seconds, &volume()) && !settled(0, &volume()));
+        assert!(!settled(seconds, &volume()));
+        assert!(!settled(-9 * seconds, &Volume { real_ctime: false, ..volume() }));
+        let coarse = Volume { mtime_step_nanoseconds: 2 * STEP * 1000, ..volume() };
+        assert!(!settled(-4 * seconds, &coarse) && settled(-4 * seconds - 1, &coarse));
     }
 
     #[test]

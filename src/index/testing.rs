@@ -87,6 +87,8 @@ pub(super) fn write(index: &Index, model: &Model, base: Base) -> Result<Updated,
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         writer.push(&directory, entries)?;
     }
+    // As a very long one would be.
+    writer.settle_from(0);
     writer.finish(base, None)
 }
 

@@ -69,8 +69,13 @@ impl IndexWriter {
 
     /// Says that all entries are there. If there are very many, what was written is made durable
     /// while other work goes on, so that [`finish`](Self::finish) need not wait for it.
-    pub fn settle(&mut self) -> Result<(), Error> {
-        Ok(self.run.settle()?)
+    pub fn settle(&mut self) {
+        self.settle_from(LONG);
+    }
+
+    /// The same, if as many bytes were written.
+    pub(super) fn settle_from(&mut self, least: u64) {
+        self.run.settle(least);
     }
 
     /// Makes this the index, describing `base`, durably; unless somebody has changed the index
@@ -115,6 +120,8 @@ pub(super) struct Unnamed {
     dir: DirRef,
     name: Vec<u8>,
     is_kept: bool,
+    /// Syncs what was written so far.
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Unnamed {
@@ -125,8 +132,18 @@ impl Unnamed {
     }
 }
 
+impl Unnamed {
+    /// Waits for what is being synced.
+    fn settled(&mut self) -> io::Result<()> {
+        let Some(syncing) = self.syncing.take() else { return Ok(()) };
+        syncing.join().unwrap_or_else(|_| Err(io::Error::other("a thread died")))
+    }
+}
+
 impl Drop for Unnamed {
     fn drop(&mut self) {
+        // Whether that failed does not matter any more; a file that is being synced cannot go.
+        let _ = self.settled();
         if !self.is_kept {
             // What stays is removed by whoever writes a run next.
             let _ = self.dir.remove_file(&self.name);
@@ -150,8 +167,6 @@ pub(super) struct RunWriter {
     node: NodeBuilder,
     root: NodeBuilder,
     total_rows: u64,
-    /// Syncs what was written so far.
-    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl RunWriter {
@@ -160,7 +175,7 @@ impl RunWriter {
         let name = run_name(&generation);
         Ok(Self {
             file: dir.create(&name, 0o666)?,
-            unnamed: Unnamed { dir: Arc::clone(dir), name, is_kept: false },
+            unnamed: Unnamed { dir: Arc::clone(dir), name, is_kept: false, syncing: None },
             generation,
             buffer: MAGIC.to_vec(),
             buffer_begin: 0,
@@ -171,7 +186,6 @@ impl RunWriter {
             node: NodeBuilder::default(),
             root: NodeBuilder::default(),
             total_rows: 0,
-            syncing: None,
         })
     }
 
@@ -282,22 +296,20 @@ impl RunWriter {
         Ok(())
     }
 
-    fn settle(&mut self) -> io::Result<()> {
-        if self.buffer_begin >= LONG {
-            self.flush()?;
-            let file = Arc::clone(&self.file);
-            self.syncing = Some(std::thread::spawn(move || file.sync()));
+    /// Begins to sync what was written, if that is so much.
+    fn settle(&mut self, least: u64) {
+        // What cannot be written now, `finish` meets again.
+        if self.buffer_begin + (self.buffer.len() as u64) < least || self.flush().is_err() {
+            return;
         }
-        Ok(())
+        let file = Arc::clone(&self.file);
+        self.unnamed.syncing = Some(std::thread::spawn(move || file.sync()));
     }
 
     /// Completes the file, makes it durable and tells its name.
-    pub(super) fn finish(mut self) -> io::Result<Vec<u8>> {
-        let syncing = self.syncing.take();
-        let (file, unnamed) = self.complete()?;
-        if let Some(syncing) = syncing {
-            syncing.join().map_err(|_| io::Error::other("a thread died"))??;
-        }
+    pub(super) fn finish(self) -> io::Result<Vec<u8>> {
+        let (file, mut unnamed) = self.complete()?;
+        unnamed.settled()?;
         file.sync()?;
         unnamed.dir.sync()?;
         Ok(unnamed.keep())

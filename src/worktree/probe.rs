@@ -16,8 +16,8 @@ use std::io;
 use bstr::ByteSlice;
 
 use crate::clock::{Random, Time};
-use crate::disk::{Dir, DirRef, FileKind, make_dirs, read_all, replace};
-use crate::index::Volume;
+use crate::disk::{Dir, DirRef, FileKind, Stat, make_dirs, read_all, replace};
+use crate::index::{Volume, is_settled};
 
 /// Where the answers are kept, in `.annals`.
 const FILE: &[u8] = b"volume";
@@ -59,45 +59,59 @@ pub struct FileClock {
     root: DirRef,
     /// How far it is ahead of the clock of this machine, in nanoseconds.
     ahead: i128,
+    /// The device on which it is surely the clock of this machine.
+    own: Option<u64>,
 }
+
+/// A comparison that took longer tells too little.
+const LONGEST_COMPARISON: i128 = 1_000_000_000;
 
 impl FileClock {
     /// Takes it to be the clock of this machine, without writing anything.
     pub fn believed(root: DirRef) -> Self {
-        Self { root, ahead: 0 }
+        Self { root, ahead: 0, own: None }
     }
 
     /// Compares the two, by a file made in `state_dir`, the directory `.annals`. Where none can be
-    /// made they are taken to be the same.
+    /// made they are taken to be the same, but not for certain.
     pub fn compared(
         root: DirRef,
         state_dir: &DirRef,
         volume: &Volume,
         random: &dyn Random,
     ) -> Self {
-        let step = i128::from(volume.clock_step_nanoseconds.max(volume.mtime_step_nanoseconds));
         let before = root.now();
-        let ahead = match time_of_new_file(state_dir, random).map(|time| time.since(before)) {
-            // Within a step of each other, and the time it took, they are one clock.
-            Some(ahead) if ahead < -step || ahead > root.now().since(before) + step => ahead + step,
-            _ => 0,
-        };
-        Self { root, ahead }
+        let Some(made) = new_file(state_dir, random) else { return Self::believed(root) };
+        let (ahead, took) = (made.mtime.since(before), root.now().since(before));
+        // A time that is given is as old as the last tick of the clock, however finely it is told.
+        let lag = volume.clock_step_nanoseconds.max(volume.mtime_step_nanoseconds);
+        let lag = i128::from(lag.max(COARSE_CLOCK_NANOSECONDS));
+        if ahead < -lag || ahead > took + lag {
+            return Self { root, ahead: ahead + lag, own: None };
+        }
+        let own = (took <= LONGEST_COMPARISON).then_some(made.device);
+        Self { root, ahead: 0, own }
     }
 
-    /// The time now; at most a step later than a file that is made now.
+    /// The time now.
     pub fn now(&self) -> Time {
         self.root.now().later_by(self.ahead)
     }
+
+    /// Whether a file was surely changed last before `moment`, a time of this clock, so that what
+    /// was read of it since is what is there.
+    pub fn is_settled(&self, stat: &Stat, moment: Time, volume: &Volume) -> bool {
+        self.own == Some(stat.device) && is_settled(stat, moment, volume)
+    }
 }
 
-/// The time a file gets that is made now; `None` where nothing can be written.
-fn time_of_new_file(state_dir: &DirRef, random: &dyn Random) -> Option<Time> {
+/// What a file is that is made now; `None` where nothing can be written.
+fn new_file(state_dir: &DirRef, random: &dyn Random) -> Option<Stat> {
     let path = [TEMPORARY, b"/", &unique(b"now-", random)[..]].concat();
     make_dirs(&**state_dir, TEMPORARY).ok()?;
-    let time = state_dir.create(&path, 0o600).and_then(|file| file.stat()).map(|stat| stat.mtime);
+    let made = state_dir.create(&path, 0o600).and_then(|file| file.stat());
     let _ = state_dir.remove_file(&path);
-    time.ok()
+    made.ok()
 }
 
 fn unique(prefix: &[u8], random: &dyn Random) -> Vec<u8> {
@@ -378,12 +392,42 @@ mod tests {
         let state_dir = disk.open(Path::new("/r/.annals")).unwrap();
         disk.set_read_only(true);
         assert_eq!(volume(&state_dir, &SeededRandom::new(1)), Volume::default());
-        assert_eq!(time_of_new_file(&state_dir, &SeededRandom::new(1)), None);
+        assert_eq!(new_file(&state_dir, &SeededRandom::new(1)), None);
         disk.set_read_only(false);
         let found = find_out(&disk);
         disk.remount();
         disk.set_read_only(true);
         assert_eq!(volume(&state_dir, &SeededRandom::new(1)), found);
+    }
+
+    #[test]
+    fn clocks_are_one_if_the_files_say_so_and_nothing_is_settled_where_they_may_be_two() {
+        const TICK: i64 = 4_000_000;
+        let clock = |ahead: i64| {
+            let disk = MemoryDisk::new();
+            disk.create(Path::new("/r/.annals")).unwrap();
+            let [root, state_dir] =
+                ["/r", "/r/.annals"].map(|path| disk.open(Path::new(path)).unwrap());
+            disk.set_ahead(ahead);
+            let random = SeededRandom::new(1);
+            let found = volume(&state_dir, &random);
+            let clock = FileClock::compared(root, &state_dir, &found, &random);
+            (clock, found, state_dir.stat_self().unwrap())
+        };
+        for (ahead, is_one) in [(0, true), (-TICK, true), (-10 * TICK, false), (90 * TICK, false)] {
+            let (clock, volume, stat) = clock(ahead);
+            let long_ago = Stat { ctime: Time::from_seconds(1_000_000_000), ..stat };
+            assert_eq!(clock.is_settled(&long_ago, clock.now(), &volume), is_one, "{ahead}");
+            let elsewhere = Stat { device: stat.device + 1, ..long_ago };
+            assert!(!clock.is_settled(&elsewhere, clock.now(), &volume));
+            // A file made now is not of the future, nor long past.
+            let off = clock.now().since(stat.ctime);
+            assert!((0..100_000_000).contains(&off), "{ahead}: {off}");
+        }
+        let (_, volume, stat) = clock(0);
+        let clock = FileClock::believed(clock(0).0.root);
+        let long_ago = Stat { ctime: Time::from_seconds(1_000_000_000), ..stat };
+        assert!(!clock.is_settled(&long_ago, clock.now(), &volume), "nobody has compared");
     }
 
     #[test]
@@ -407,7 +451,7 @@ mod tests {
         assert!(volume(&state_dir, &random).rename_new);
         let root = OsDisk::new().open(temporary.path()).unwrap();
         let clock = FileClock::compared(root, &state_dir, &volume(&state_dir, &random), &random);
-        assert_eq!(clock.ahead, 0);
+        assert_eq!((clock.ahead, clock.own), (0, Some(state_dir.stat_self().unwrap().device)));
         assert_eq!(volume(&state_dir, &random), volume(&state_dir, &random));
     }
 }

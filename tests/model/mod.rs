@@ -4,6 +4,7 @@ mod changing;
 mod counted;
 mod merge_laws;
 mod new_directories;
+mod removed;
 mod repository;
 mod volumes;
 

@@ -10,7 +10,7 @@ use crate::path;
 use crate::store::{Error as StoreError, read_content};
 
 use super::files::Failure;
-use super::remove::{empty, holds_repository};
+use super::nested::{empty, holds_repository};
 use super::{Obstacles, Target};
 
 /// Files up to this size are created under their names where nothing stands: much faster with many

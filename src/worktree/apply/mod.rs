@@ -13,6 +13,7 @@ mod content;
 mod directories;
 mod files;
 mod names;
+mod nested;
 mod remove;
 mod shares;
 
@@ -36,7 +37,7 @@ use files::write_files;
 use names::Names;
 use remove::remove;
 
-pub(crate) use remove::{holds_repository, is_of_repository};
+pub(crate) use nested::{holds_repository, is_of_repository};
 
 /// What becomes of one path.
 #[derive(Clone, Debug)]
@@ -144,6 +145,7 @@ pub fn apply(target: Target<'_>, steps: &[Step]) -> Result<Applied, StoreError> 
     finish_directories(target, steps, &mut applied);
     applied.tell_failed(steps);
     applied.rows.sort_by(|a, b| a.0.cmp(&b.0));
+    applied.failed.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(applied)
 }
 

@@ -3,9 +3,8 @@
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use crate::disk::{self, Dir, FileKind};
+use crate::disk;
 use crate::object::{Entry, What};
-use crate::path;
 
 use super::names::Names;
 use super::shares::share_out;
@@ -51,7 +50,7 @@ pub(super) fn remove(names: &mut Names<'_>, applied: &mut Applied) {
 
 /// Whether what was there goes.
 fn goes(step: &Step) -> bool {
-    let Some(old) = &step.old else { return false };
+    let Some(old) = step.old.as_ref().filter(|_| !step.path.is_root()) else { return false };
     match &step.new {
         None => true,
         // A conflict that is not shown is no file: what stood there, the text of another one
@@ -86,40 +85,4 @@ fn tell(removed: io::Result<()>, step: &Step, applied: &mut Applied) {
     if step.new.is_none() {
         applied.rows.push((step.path.clone(), None));
     }
-}
-
-/// Whether what has this name makes the directory it is in a repository.
-pub(crate) fn is_of_repository(name: &[u8]) -> bool {
-    name == b".git" || path::check_name(name).is_err()
-}
-
-/// Whether a directory is a repository, or one below it is. Its history is recorded nowhere else.
-pub(crate) fn holds_repository(dir: &dyn Dir) -> io::Result<bool> {
-    for found in dir.list()? {
-        if is_of_repository(&found.name) {
-            return Ok(true);
-        }
-        if is_dir(dir, &found)? && holds_repository(&*dir.dir(&found.name)?)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn is_dir(dir: &dyn Dir, found: &disk::Found) -> io::Result<bool> {
-    let kind = found.kind.map_or_else(|| Ok(dir.stat(&found.name)?.kind), Ok::<_, io::Error>)?;
-    Ok(kind == FileKind::Directory)
-}
-
-/// Removes all that is in a directory.
-pub(super) fn empty(dir: &dyn Dir) -> io::Result<()> {
-    for found in dir.list()? {
-        if is_dir(dir, &found)? {
-            empty(&*dir.dir(&found.name)?)?;
-            dir.remove_dir(&found.name)?;
-        } else {
-            dir.remove_file(&found.name)?;
-        }
-    }
-    Ok(())
 }

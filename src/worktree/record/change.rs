@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::clock::Time;
 use crate::disk::{DirRef, FileKind, Stat};
 use crate::hash::Id;
-use crate::index::{Known, Seen, Tracked, is_settled};
+use crate::index::{Known, Seen, Tracked};
 use crate::object::tree::Edit;
 use crate::object::{Entry, What};
 use crate::path::RepoPath;
@@ -154,10 +154,8 @@ impl<'s> Recorder<'_, 's> {
         read_at: Time,
         mine: &mut Recording,
     ) -> Result<Option<Fresh>, Error> {
-        // On another device there may be another clock.
-        let is_settled = |stat: &Stat| {
-            stat.device == self.request.device && is_settled(stat, read_at, self.request.volume)
-        };
+        let is_settled =
+            |stat: &Stat| self.request.clock.is_settled(stat, read_at, self.request.volume);
         let recorded = hand.record_small(&**dir, &change.name, &is_settled)?;
         let Some(Recorded { content, stat }) = recorded else { return Ok(None) };
         mine.bytes_read += stat.size;

@@ -1,10 +1,9 @@
 //! Reading one file into the store.
 //!
 //! A file is read once, into private memory, and is believed only if the file system says the same
-//! of it before and after, or says after it that nothing was written since before: what is hashed is
-//! what is stored. A file that keeps changing is
-//! reported, never recorded half. Large files are cut here and hashed, compressed and stored by
-//! whoever has time.
+//! of it before and after, or says after it that nothing was written since before: what is hashed
+//! is what is stored. A file that keeps changing is reported, never recorded half. Large files are
+//! cut here and hashed, compressed and stored by whoever has time.
 
 use std::io;
 use std::sync::mpsc;

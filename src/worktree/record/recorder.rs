@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crate::clock::Time;
 use crate::disk::DirRef;
 use crate::index::{Beside, Tracked, Volume};
+use crate::object::manifest::SMALL;
 use crate::object::tree::Edit;
 use crate::path::RepoPath;
 use crate::progress::Monitor;
@@ -29,7 +30,7 @@ use super::{Error, FileClock, Jobs, Recording, Request, Whole};
 /// How many files one thread takes at a time.
 const PART: usize = 256;
 /// How many bytes of them, about.
-const PART_BYTES: u64 = 64 << 20;
+const PART_BYTES: u64 = 16 << 20;
 /// How many parts may wait.
 const WAITING: usize = 64;
 /// For a file above this size nobody waits before a session is listed.
@@ -52,7 +53,8 @@ pub(super) fn part_lengths(changes: &[Change]) -> Vec<usize> {
             (length, bytes) = (0, 0);
         }
         length += 1;
-        bytes = bytes.saturating_add(change.stat.map_or(0, |stat| stat.size));
+        // Who is not asked about is probably small.
+        bytes = bytes.saturating_add(change.stat.map_or(SMALL, |stat| stat.size));
     }
     if length > 0 {
         lengths.push(length);
@@ -106,8 +108,6 @@ pub(super) struct Shared<'a, 's> {
     pub(super) always_times: bool,
     pub(super) decided: &'a BTreeSet<RepoPath>,
     pub(super) clock: &'a FileClock,
-    /// The device the clock is of; 0 if it is not known.
-    pub(super) device: u64,
     pub(super) actor: &'a str,
     pub(super) monitor: &'a dyn Monitor,
 }
@@ -145,7 +145,6 @@ pub fn record(request: Request<'_, '_>) -> Result<(Recording, scan::Summary), Er
             always_times: request.always_times,
             decided: request.decided,
             clock: request.clock,
-            device: request.scan.root.stat_self().map_or(0, |stat| stat.device),
             actor: request.actor,
             monitor: request.monitor,
         },
@@ -179,9 +178,10 @@ pub fn record(request: Request<'_, '_>) -> Result<(Recording, scan::Summary), Er
             recording.rows.extend(rows.into_iter().filter(|(path, _)| !given_up.contains(path)));
         }
         (Finished::Lost, _) => recording.index_is_behind = true,
-        (Finished::Written(writer), whole) => {
+        (Finished::Written(mut writer), whole) => {
             recording.rows.extend(given_up.into_iter().map(|path| (path, None)));
             if whole == Whole::Tree {
+                writer.settle();
                 recording.index = Some(*writer);
             } else {
                 let below = std::mem::take(&mut recording.new_directories);

@@ -132,14 +132,13 @@ impl<'a> Rows<'a> {
         if self.lost {
             return Ok(Finished::Lost);
         }
-        let Some(mut writer) = self.writer else {
+        let Some(writer) = self.writer else {
             let mut rows = Vec::with_capacity(self.held);
             for (directory, in_it) in self.waiting {
                 rows.extend(in_it.into_iter().map(|row| (directory.join(&row.name), Some(row))));
             }
             return Ok(Finished::Held(rows));
         };
-        writer.settle()?;
         Ok(Finished::Written(Box::new(writer)))
     }
 }
