@@ -5,11 +5,11 @@
 //! become in `directories`.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::clock::Time;
 use crate::disk::DirRef;
@@ -149,13 +149,17 @@ pub fn record(request: Request<'_, '_>) -> Result<(Recording, scan::Summary), Er
             monitor: request.monitor,
         },
     };
-    let done = AtomicBool::new(false);
+    let (scanning, scanned) = bounded(0);
+    let (working, worked) = bounded(0);
     let summary = std::thread::scope(|scope| {
+        // Whoever is through drops its end, by a panic as well, so that nobody waits for ever.
+        let (_scanning, working) = (scanning, working);
         for thread in 0..threads {
-            let (recorder, receiver, done) = (&recorder, &receiver, &done);
-            scope.spawn(move || recorder.work(thread, receiver, done));
+            let (recorder, parts, working) = (&recorder, &receiver, working.clone());
+            let (scanned, worked) = (&scanned, &worked);
+            scope.spawn(move || recorder.work(thread, &Given { parts, scanned, worked }, working));
         }
-        let _done = SetAtEnd(&done);
+        drop(working);
         let spare = recorder.request.already_seen.is_empty();
         let scan = scan::Request { spare, ..request.scan };
         scan::scan(&scan, &recorder, request.monitor)
@@ -200,40 +204,41 @@ pub fn record(request: Request<'_, '_>) -> Result<(Recording, scan::Summary), Er
     Ok((recording, summary))
 }
 
-/// Says that the scan has ended, by a panic as well, so that nobody waits for ever.
-struct SetAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for SetAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
+/// What a thread waits for.
+struct Given<'a> {
+    parts: &'a Receiver<Part>,
+    /// Nothing ever comes of it; it ends when the scan does.
+    scanned: &'a Receiver<Infallible>,
+    /// Likewise, when no thread has parts any more.
+    worked: &'a Receiver<Infallible>,
 }
 
 impl<'s> Recorder<'_, 's> {
     /// One thread: takes parts, and chunks of large files, until there is nothing left.
-    fn work(&self, thread: usize, parts: &Receiver<Part>, done: &AtomicBool) {
+    fn work(&self, thread: usize, given: &Given<'_>, working: Sender<Infallible>) {
         let hand = &self.hands[thread];
         loop {
             crossbeam_channel::select! {
-                recv(parts) -> part => if let Ok(part) = part {
+                recv(given.parts) -> part => if let Ok(part) = part {
                     self.try_part(hand, part);
                 },
                 recv(self.jobs.receiver()) -> segment => if let Ok(segment) = segment {
                     self.try_segment(&mut locked(hand), segment);
                 },
-                default(Duration::from_millis(2)) => {
-                    if done.load(Ordering::Acquire) && parts.is_empty() {
-                        break;
-                    }
-                }
+                recv(given.scanned) -> _ => break,
             }
         }
+        for part in given.parts.try_iter() {
+            self.try_part(hand, part);
+        }
+        drop(working);
         // Somebody may still be cutting a large file: help until nobody is at it.
         loop {
-            match self.jobs.receiver().recv_timeout(Duration::from_millis(5)) {
-                Ok(segment) => self.try_segment(&mut locked(hand), segment),
-                Err(RecvTimeoutError::Timeout) if self.recording.try_write().is_err() => {}
-                Err(_) => break,
+            crossbeam_channel::select! {
+                recv(self.jobs.receiver()) -> segment => if let Ok(segment) = segment {
+                    self.try_segment(&mut locked(hand), segment);
+                },
+                recv(given.worked) -> _ => break,
             }
         }
     }
