@@ -274,8 +274,9 @@ impl Dir for OsDir {
     }
 
     fn create(&self, path: &[u8], mode: u16) -> io::Result<FileRef> {
+        // What is made so is a regular file: it need not be asked.
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        Ok(Arc::new(self.open_regular(path, flags, mode)?.0))
+        Ok(Arc::new(self.open_any(path, flags, mode)?))
     }
 
     fn open_or_create(&self, path: &[u8], mode: u16) -> io::Result<FileRef> {

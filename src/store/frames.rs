@@ -92,6 +92,39 @@ struct Cache {
     used: BTreeMap<u64, Key>,
     bytes: usize,
     clock: u64,
+    habit: Habit,
+}
+
+/// Whether who reads the start of a frame comes back for more of it, as most do that bring back
+/// what was recorded together, and few that look at one file each.
+#[derive(Debug, Default)]
+struct Habit {
+    asked: u32,
+    started: u32,
+    returned: u32,
+}
+
+impl Habit {
+    /// So many starts tell something.
+    const ENOUGH: u32 = 8;
+    /// Older ones count less.
+    const MOST: u32 = 64;
+    /// As often it is tried whether that is still so.
+    const TRIED: u32 = 16;
+
+    /// Whether a frame is better opened whole, though its start would do.
+    fn is_whole(&mut self) -> bool {
+        self.asked = self.asked.wrapping_add(1);
+        let is_usual = self.started >= Self::ENOUGH && self.returned * 4 >= self.started * 3;
+        if is_usual && !self.asked.is_multiple_of(Self::TRIED) {
+            return true;
+        }
+        self.started += 1;
+        if self.started > Self::MOST {
+            (self.started, self.returned) = (self.started / 2, self.returned / 2);
+        }
+        false
+    }
 }
 
 impl Cache {
@@ -142,6 +175,18 @@ impl Frames {
         cache.frames.insert(key, (frame.clone(), now));
         cache.last = Some((pack, number, frame.clone()));
         Some(frame)
+    }
+
+    /// Whether a frame is better opened whole, though its start would do.
+    pub(super) fn is_whole_better(&self, class: Class) -> bool {
+        let mut cache = self.cache(class).0.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.habit.is_whole()
+    }
+
+    /// Is told that more is wanted of a frame of which the start was opened.
+    pub(super) fn wants_more(&self, class: Class) {
+        let mut cache = self.cache(class).0.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.habit.returned += 1;
     }
 
     pub(super) fn put(&self, class: Class, pack: PackName, number: u32, frame: Arc<Frame>) {
@@ -226,6 +271,27 @@ mod tests {
             frames.forget();
             assert!(frames.get(class, pack(1), 2).is_none());
         }
+    }
+
+    #[test]
+    fn frames_are_opened_whole_where_whoever_reads_their_start_comes_back() {
+        let frames = Frames::default();
+        let opened_whole = |comes_back: bool, count: usize| {
+            let whole = (0..count).filter(|_| {
+                let is_whole = frames.is_whole_better(Class::Near);
+                if !is_whole && comes_back {
+                    frames.wants_more(Class::Near);
+                }
+                is_whole
+            });
+            whole.count()
+        };
+        assert_eq!(opened_whole(true, 8), 0, "nothing is known yet");
+        assert!(opened_whole(true, 160) >= 149);
+        // Whoever reads one thing of each is noticed, and taken back.
+        opened_whole(false, 400);
+        assert_eq!(opened_whole(false, 100), 0);
+        assert!(!frames.is_whole_better(Class::Meta));
     }
 
     #[test]

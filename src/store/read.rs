@@ -110,7 +110,11 @@ impl Store {
             Some(frame) if frame.len() >= end => frame,
             known => {
                 // Who comes back to a frame of which only the start was opened gets all of it.
-                let wanted = if known.is_some() { place.raw as usize } else { end };
+                let is_more = known.is_some();
+                if is_more {
+                    self.frames.wants_more(place.class);
+                }
+                let wanted = if is_more { place.raw as usize } else { end };
                 let opened = self.open_frame(place, wanted)?;
                 // A piece of content that has a frame of its own is rarely wanted twice.
                 let is_alone = kind == Kind::Chunk && place.length == place.raw;
@@ -138,8 +142,8 @@ impl Store {
         }
     }
 
-    /// Opens a frame, or only its start if no more than `wanted` bytes of it are needed and that
-    /// is at most half of it.
+    /// Opens a frame, or only its start if no more than `wanted` bytes of it are needed, that is at
+    /// most half of it, and the rest is not likely to be wanted soon.
     fn open_frame(&self, place: &Place, wanted: usize) -> Result<Arc<Frame>, Failure> {
         let mut stored = self.frames.buffer(place.stored as usize);
         self.read_stored(place, &mut stored)?;
@@ -148,7 +152,7 @@ impl Store {
             return Ok(self.frames.frame(stored));
         }
         let (all, index) = (place.raw as usize, place.frame as usize);
-        let is_start = wanted <= all / 2;
+        let is_start = wanted <= all / 2 && !self.frames.is_whole_better(place.class);
         let mut raw = self.frames.buffer(if is_start { wanted } else { all });
         let opened = if is_start {
             raw.resize(wanted, 0);

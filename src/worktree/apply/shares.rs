@@ -1,8 +1,7 @@
 //! Work on many paths, shared out to threads.
 //!
-//! Neighbours stay together: they are in the same directory, where two threads would wait for each
-//! other, and their contents are in the same frames. So each thread begins with a part of its own,
-//! and helps with those of others when it is through.
+//! Neighbours are worked on at the same time: their contents are in the same frames, which are
+//! opened once for all threads.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,19 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// What one thread takes at a time: a few large files are shared out.
 const GROUP: usize = 64;
 
-/// A part that one thread begins with.
-struct Part {
-    next: AtomicUsize,
-    end: usize,
-}
-
 /// What one thread is given, bit by bit, until there is nothing left.
 pub(super) struct Share<'a, T> {
     items: &'a [T],
-    parts: &'a [Part],
-    /// The part it takes from, counted from its own on.
-    at: usize,
-    own: usize,
+    next: &'a AtomicUsize,
     group: usize,
     taken: Range<usize>,
 }
@@ -31,15 +21,9 @@ impl<'a, T> Iterator for Share<'a, T> {
     type Item = &'a T;
 
     fn next(&mut self) -> Option<&'a T> {
-        while self.taken.is_empty() {
-            let part = self.parts.get(self.at).map(|_| (self.own + self.at) % self.parts.len())?;
-            let Part { next, end } = &self.parts[part];
-            let start = next.fetch_add(self.group, Ordering::Relaxed);
-            if start < *end {
-                self.taken = start..(start + self.group).min(*end);
-            } else {
-                self.at += 1;
-            }
+        if self.taken.is_empty() {
+            let start = self.next.fetch_add(self.group, Ordering::Relaxed);
+            self.taken = start..start + self.group;
         }
         self.items.get(self.taken.next()?)
     }
@@ -56,17 +40,15 @@ pub(super) fn share_out<T: Sync>(items: &[T], least: usize, work: impl Fn(Share<
 }
 
 fn share_among<T: Sync>(threads: usize, items: &[T], work: &(impl Fn(Share<'_, T>) + Sync)) {
-    let bound = |part: usize| items.len() * part / threads;
-    let part = |part| Part { next: AtomicUsize::new(bound(part)), end: bound(part + 1) };
-    let parts: Vec<Part> = (0..threads).map(part).collect();
+    let next = AtomicUsize::new(0);
     let group = (items.len() / (threads * 8)).clamp(1, GROUP);
-    let share = |own| Share { items, parts: &parts, at: 0, own, group, taken: 0..0 };
+    let share = || Share { items, next: &next, group, taken: 0..0 };
     std::thread::scope(|scope| {
-        for own in 1..threads {
-            let share = share(own);
+        for _ in 1..threads {
+            let share = share();
             scope.spawn(move || work(share));
         }
-        work(share(0));
+        work(share());
     });
 }
 
