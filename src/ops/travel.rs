@@ -303,6 +303,7 @@ pub(super) fn in_the_way(working: &Working<'_>, steps: &[Step]) -> Result<Vec<Re
     Ok(found)
 }
 
+/// Whether something that is not tracked is in a directory, or in one below it.
 fn has_untracked(
     working: &Working<'_>,
     dir: &dyn crate::disk::Dir,
@@ -312,7 +313,11 @@ fn has_untracked(
     let Ok(dir) = dir.dir(name) else { return Ok(false) };
     for found in dir.list().unwrap_or_default() {
         let Ok(()) = crate::path::check_name(&found.name) else { return Ok(true) };
-        if working.index.get(&path.join(&found.name))?.is_none() {
+        let below = path.join(&found.name);
+        if working.index.get(&below)?.is_none()
+            || (found.kind != Some(crate::disk::FileKind::File)
+                && has_untracked(working, &*dir, &found.name, &below)?)
+        {
             return Ok(true);
         }
     }

@@ -32,6 +32,27 @@ fn unsaved_work_is_not_overwritten() {
     assert_eq!(read(&world, "a"), "1\n");
 }
 
+/// However deep it stands below a directory that becomes a file.
+#[test]
+fn what_nobody_recorded_keeps_a_directory_from_becoming_a_file() {
+    let world = World::with(&["one: deep/n/f=1"]);
+    world.run("switch -q -c side").ok();
+    world.run("rm -r -q deep").ok();
+    world.write("deep", "a file\n");
+    world.run("add deep").ok();
+    world.run("commit -q -m two").ok();
+    world.run("switch -q main").ok();
+    world.write("deep/n/mine", "mine\n");
+    for verb in ["switch side", "merge side", "reset --keep side"] {
+        let said = world.run(verb).fails(128);
+        assert!(said.contains("'deep'"), "{verb}: {said}");
+        assert_eq!(world.run("status --porcelain").ok(), "?? deep/n/mine\n", "{verb}");
+    }
+    std::fs::remove_file(world.path("deep/n/mine")).unwrap();
+    world.run("switch -q side").ok();
+    assert_eq!(read(&world, "deep"), "a file\n");
+}
+
 #[test]
 fn a_file_is_brought_back_from_any_revision() {
     let world = World::with(&["one: a=1 b=1", "two: a=2 b=2"]);
