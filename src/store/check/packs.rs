@@ -101,9 +101,7 @@ impl Check<'_, '_> {
         }
         let mut wrong: Vec<Finding> = Vec::new();
         let table = self.contents(info, &path, &mut wrong);
-        // Others may have merged it meanwhile: then all of it is elsewhere, and that was listed.
-        let is_gone = |state: &State| !state.packs.contains_key(&info.name);
-        if !wrong.is_empty() && self.store.refresh().is_ok_and(|state| is_gone(&state)) {
+        if !wrong.is_empty() && self.is_gone(info) {
             return;
         }
         if !wrong.is_empty() || table.is_none() {
@@ -118,6 +116,12 @@ impl Check<'_, '_> {
             self.table_object(info, &path, &table);
         }
         self.monitor.advance(1, 0);
+    }
+
+    /// Whether others have merged or rewritten it meanwhile: then all of it is elsewhere, and that
+    /// was listed.
+    fn is_gone(&self, info: &PackInfo) -> bool {
+        self.store.refresh().is_ok_and(|state| !state.packs.contains_key(&info.name))
     }
 
     fn set(&self, set: &Mutex<BTreeSet<String>>, name: &str) {
@@ -225,6 +229,7 @@ impl Check<'_, '_> {
                     finding("E_TABLE", Damage::Object, text);
                 }
             }
+            Err(Error::Missing { .. }) if self.is_gone(info) => {}
             Err(Error::Missing { .. }) => {
                 finding("E_TABLE_MISSING", Damage::Missing, "its table object is missing".into());
             }
