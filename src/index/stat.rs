@@ -20,6 +20,9 @@ fn two_steps(volume: &Volume) -> i128 {
     2 * i128::from(volume.clock_step_nanoseconds.max(volume.mtime_step_nanoseconds))
 }
 
+/// Two steps of the coarsest times there are, those of FAT.
+const WHOLE_SECONDS: i128 = 4_000_000_000;
+
 /// A time that is given may be some ticks of a clock old, and clocks are set: nothing is concluded
 /// from less than two seconds.
 const SETTLED_AFTER: i128 = 2_000_000_000;
@@ -62,8 +65,12 @@ impl Seen {
     /// What a file looked like when it was read. `read_at` is the moment of reading by the file
     /// system's own clock.
     pub fn of(stat: &Stat, read_at: Time, volume: &Volume) -> Self {
-        // A time in the future cannot be the time of a change still to come.
-        let recent = |time: Time| (0..=two_steps(volume)).contains(&read_at.since(time));
+        // A time in the future cannot be the time of a change still to come. One of whole seconds may
+        // come from a file system that tells no more, mounted within the working tree.
+        let recent = |time: Time| {
+            let least = if time.nanoseconds == 0 { WHOLE_SECONDS } else { 0 };
+            (0..=two_steps(volume).max(least)).contains(&read_at.since(time))
+        };
         Self {
             size: stat.size,
             mtime: stat.mtime,
@@ -121,7 +128,9 @@ mod tests {
 
     const STEP: u64 = 1_000_000;
 
+    /// So long after a moment that is no whole second.
     fn time(nanoseconds: i64) -> Time {
+        let nanoseconds = nanoseconds + 1;
         Time {
             seconds: 1_000_000 + nanoseconds.div_euclid(1_000_000_000),
             nanoseconds: nanoseconds.rem_euclid(1_000_000_000) as u32,
@@ -224,6 +233,17 @@ mod tests {
         assert!(!settled(-9 * seconds, &Volume { real_ctime: false, ..volume() }));
         let coarse = Volume { mtime_step_nanoseconds: 2 * STEP * 1000, ..volume() };
         assert!(!settled(-4 * seconds, &coarse) && settled(-4 * seconds - 1, &coarse));
+    }
+
+    #[test]
+    fn a_time_of_whole_seconds_may_be_told_no_finer() {
+        let is_racy = |at: Time, age: i128| {
+            let stat = Stat { mtime: at, ctime: at, ..stat() };
+            Seen::of(&stat, at.later_by(age), &volume()).racy
+        };
+        let (whole, second) = (Time::from_seconds(1_000_000), 1_000_000_000);
+        assert!(is_racy(whole, second - 1) && is_racy(whole, 4 * second));
+        assert!(!is_racy(whole, 4 * second + 1) && !is_racy(whole.later_by(1), second));
     }
 
     #[test]
