@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use annals::clock::Time;
 use annals::history::dates::DateStyle;
 use annals::history::revision;
+use annals::worktree::record;
 use annals::{config, ops, path, repo, store};
 use serde_json::json;
 
@@ -291,7 +292,9 @@ fn listed(id: &'static str, error: &ops::Error, paths: &[path::RepoPath]) -> Tol
 fn of_ops(error: &ops::Error) -> Told {
     match error {
         ops::Error::Repo(error) => of_repo(error),
-        ops::Error::Store(error) => of_store(error),
+        ops::Error::Store(error) | ops::Error::Record(record::Error::Store(error)) => {
+            of_store(error)
+        }
         ops::Error::Index(_) => Told::new("index", error),
         ops::Error::Git(error) => of_git(error),
         ops::Error::Revision(error) => of_revision(error),
@@ -468,6 +471,10 @@ mod tests {
             let (action, path) = ("write", "packs".to_owned());
             let told = of_store(&store::Error::Io { action, path, source: kind.into() });
             assert_eq!(told.id, "disk-full");
+            let while_recording = |error| ops::Error::Record(record::Error::Store(error));
+            let (action, path) = ("write", "packs".to_owned());
+            let error = store::Error::Io { action, path, source: kind.into() };
+            assert_eq!(of_ops(&while_recording(error)).id, "disk-full");
             assert_eq!(told.hints, ["nothing is lost; make room and run it again"]);
         }
     }
