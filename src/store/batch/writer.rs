@@ -48,7 +48,7 @@ impl<'b, 's> Writer<'b, 's> {
         Ok(true)
     }
 
-    /// Puts a chunk list node, wherever chunk lists belong.
+    /// Adds an object to the frame of its class that is being filled; a full one is handed over.
     fn gather(&mut self, class: Class, kind: Kind, id: Id, bytes: &[u8]) -> Result<(), Error> {
         let builder = &mut self.frames[class as usize];
         let most = if class == Class::Meta { META_FRAME_BYTES } else { FRAME_BYTES };

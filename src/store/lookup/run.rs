@@ -67,8 +67,7 @@ pub struct Indexed {
 impl Indexed {
     /// Where an object is in this pack, found by looking at one after the other.
     pub fn find(&self, kind: Kind, id: &Id) -> Option<Place> {
-        // Packs of content hold chunks and lists of them, and very many.
-        if self.class != Class::Meta && !matches!(kind, Kind::Chunk | Kind::List) {
+        if !self.class.holds(kind) {
             return None;
         }
         let mut frame_offset = HEADER_BYTES;
@@ -454,7 +453,7 @@ mod tests {
     fn pack(name: u8, kind: Kind, lengths: &[u32], random: &SeededRandom) -> Indexed {
         let mut pack = Indexed {
             name: format!("{name:041}"),
-            class: Class::Meta,
+            class: if kind == Kind::Chunk { Class::Near } else { Class::Meta },
             table: PackTable::default(),
             contents: Vec::new(),
         };
